@@ -19,8 +19,6 @@ impl ErrorCode {
     pub const FRAME_SIZE_ERROR: ErrorCode = ErrorCode(0x6);
     /// The server has not begun to process the stream.
     pub const REFUSED_STREAM: ErrorCode = ErrorCode(0x7);
-    /// The stream is not needed any more.
-    pub const CANCEL: ErrorCode = ErrorCode(0x8);
     /// A field block cannot be decoded, and with it no later one.
     pub const COMPRESSION_ERROR: ErrorCode = ErrorCode(0x9);
     /// The other side causes too much load.

@@ -21,7 +21,6 @@ use support::scenario::{Scenario, scenario};
 enum Ending {
     Complete,
     ResetByServer,
-    ResetByClient,
     Refused,
 }
 
@@ -152,20 +151,11 @@ impl User<'_> {
         self.endings[pending.index] = Some(Ending::Complete);
     }
 
-    /// Forgets complete exchanges, resets what the scenario resets, and grants some windows.
+    /// Forgets complete exchanges, and grants some windows.
     fn act(&mut self, client: &mut Client) {
-        let endings = &mut self.endings;
-        self.pending.retain(|&stream, pending| {
-            let exchange = &self.scenario.exchanges[pending.index];
-            let resets = exchange.client_resets_at.is_some_and(|percent| {
-                pending.fields.is_some() && pending.received * 100 >= exchange.response_body * percent
-            });
-            if resets && endings[pending.index].is_none() {
-                client.reset(stream);
-                endings[pending.index] = Some(Ending::ResetByClient);
-                return false;
-            }
-            endings[pending.index].is_none() || pending.sent < exchange.request_body
+        self.pending.retain(|_, pending| {
+            let request_body = self.scenario.exchanges[pending.index].request_body;
+            self.endings[pending.index].is_none() || pending.sent < request_body
         });
         // Now and then, so that the server has to wait.
         self.rounds += 1;
@@ -233,7 +223,7 @@ async fn transfer(io: &mut DuplexStream, client: &mut Client, user: &mut User<'_
             }
             return count > 0;
         }
-        // There is more to grant or to reset, which may be what the server waits for.
+        // There is more to grant, which may be what the server waits for.
         () = tokio::task::yield_now(), if !user.grants.is_empty() => {}
     }
     true
@@ -255,7 +245,6 @@ proptest! {
             match ending {
                 Some(Ending::Complete) => prop_assert_eq!(exchange.server_resets_at, None),
                 Some(Ending::ResetByServer) => prop_assert!(exchange.server_resets_at.is_some()),
-                Some(Ending::ResetByClient) => prop_assert!(exchange.client_resets_at.is_some()),
                 Some(Ending::Refused) | None => prop_assert!(false, "{ending:?}"),
             }
         }

@@ -1,7 +1,7 @@
 //! Field blocks: assembled from HEADERS and CONTINUATION frames, decoded, and taken as a response's header or trailers.
 
 use super::State;
-use super::streams::{Found, Response};
+use super::streams::Response;
 use crate::frame::{END_HEADERS, END_STREAM, FrameHeader, HEADER_LEN, PADDED, PRIORITY};
 use crate::hpack::{DecodeError, Decoder};
 use crate::{EndStream, Event, Fields, StreamId, Violation};
@@ -86,23 +86,9 @@ impl State {
         let fields = &self.blocks.fields;
         let end = EndStream::from(header.has(END_STREAM));
         let malformed = |what, section| Err(Violation::Malformed { stream: header.stream, what, section });
-        let found = match self.streams.find(header.kind, header.stream)? {
-            Found::Reset => return Ok(()),
-            Found::Ended => return Err(Violation::ClosedStream { kind: header.kind, stream: header.stream }),
-            Found::Open(found) => found,
-        };
+        let found = self.streams.find_answering(header.kind, header.stream)?;
         let stream = StreamId(header.stream);
         let what = match found.response {
-            Response::Ended => {
-                return Err(Violation::ClosedStream { kind: header.kind, stream: header.stream });
-            }
-            Response::HeadersCame if end == EndStream::No => {
-                return malformed("trailers that do not end the stream", "8.1");
-            }
-            Response::HeadersCame if fields.all().any(|(name, _)| name.starts_with(b":")) => {
-                return malformed("a pseudo-header field in trailers", "8.1");
-            }
-            Response::HeadersCame => Event::Trailers { stream, fields },
             Response::Awaited => match status(fields) {
                 None => return malformed("no valid :status", "8.3.2"),
                 Some(101) => return malformed("status 101, which HTTP/2 does not have", "8.6"),
@@ -115,6 +101,11 @@ impl State {
                     Event::Headers { stream, status, fields, end }
                 }
             },
+            _ if end == EndStream::No => return malformed("trailers that do not end the stream", "8.1"),
+            _ if fields.all().any(|(name, _)| name.starts_with(b":")) => {
+                return malformed("a pseudo-header field in trailers", "8.1");
+            }
+            _ => Event::Trailers { stream, fields },
         };
         if end == EndStream::Yes {
             self.streams.end_response(stream);

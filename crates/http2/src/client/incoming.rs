@@ -1,7 +1,7 @@
 //! What a server's frames do to the client: windows, streams, answers and events.
 
 use super::output::Cause;
-use super::streams::{Found, Response};
+use super::streams::Response;
 use super::{State, StreamId};
 use crate::frame::{ACK, END_STREAM, FrameHeader, FrameKind, Piece, number_31, number_32};
 use crate::{EndStream, ErrorCode, Event, Violation};
@@ -47,27 +47,16 @@ impl State {
             return Err(exceeds(self.receive_window, true));
         }
         self.receive_window -= i64::from(length);
-        match self.streams.find(kind, stream)? {
-            Found::Open(found) => match found.response {
-                Response::Awaited => {
-                    Err(Violation::Malformed { stream, what: "DATA before HEADERS", section: "8.1" })
-                }
-                Response::Ended => Err(Violation::ClosedStream { kind, stream }),
-                Response::HeadersCame => {
-                    let window = initial + found.receive_balance;
-                    if i64::from(length) > window.max(0) {
-                        return Err(exceeds(window, false));
-                    }
-                    found.receive_balance -= i64::from(length);
-                    Ok(())
-                }
-            },
-            Found::Ended => Err(Violation::ClosedStream { kind, stream }),
-            Found::Reset => {
-                self.grant(0, length);
-                Ok(())
-            }
+        let found = self.streams.find_answering(kind, stream)?;
+        if found.response == Response::Awaited {
+            return Err(Violation::Malformed { stream, what: "DATA before HEADERS", section: "8.1" });
         }
+        let window = initial + found.receive_balance;
+        if i64::from(length) > window.max(0) {
+            return Err(exceeds(window, false));
+        }
+        found.receive_balance -= i64::from(length);
+        Ok(())
     }
 
     fn take_data(
@@ -79,10 +68,6 @@ impl State {
         event: &mut dyn FnMut(Event<'_>),
     ) {
         let stream = StreamId(header.stream);
-        if self.streams.get(stream).is_none() {
-            // The client reset it.
-            return;
-        }
         let end = EndStream::from(is_last && header.has(END_STREAM));
         if end == EndStream::Yes {
             self.streams.end_response(stream);
@@ -134,7 +119,7 @@ impl State {
         payload: &[u8],
         event: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Violation> {
-        if let Found::Open(_) = self.streams.find(header.kind, header.stream)? {
+        if self.streams.find(header.kind, header.stream)?.is_some() {
             let stream = StreamId(header.stream);
             self.streams.remove(stream);
             event(Event::Reset { stream, code: ErrorCode(number_32(payload)) });
@@ -173,7 +158,7 @@ impl State {
                 return Err(Violation::WindowOverflow { stream });
             }
             event(Event::Granted { stream: None });
-        } else if let Found::Open(_) = self.streams.find(header.kind, stream)? {
+        } else if self.streams.find(header.kind, stream)?.is_some() {
             let stream = StreamId(stream);
             self.streams.widen(stream, increment)?;
             event(Event::Granted { stream: Some(stream) });

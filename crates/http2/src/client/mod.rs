@@ -12,7 +12,7 @@ use crate::frame::{
     DEFAULT_WINDOW, ENABLE_PUSH, END_HEADERS, END_STREAM, FrameKind, FrameReader, INITIAL_WINDOW_SIZE,
     MAX_31_BITS, MAX_HEADER_LIST_SIZE, PREFACE,
 };
-use crate::{EndStream, ErrorCode, Event, Request, StreamId, Violation, hpack};
+use crate::{EndStream, Event, Request, StreamId, Violation, hpack};
 
 use field_blocks::FieldBlocks;
 use output::{Cause, Output};
@@ -200,15 +200,6 @@ impl Client {
             self.state.output.frame(FrameKind::Settings, 0, 0, &[], Cause::User);
         }
         has_room
-    }
-
-    /// Ends a stream that is not needed any more (RST_STREAM with CANCEL). Data that is still on its way is dropped, and granted again
-    /// to the connection.
-    pub fn reset(&mut self, stream: StreamId) {
-        if self.is_usable() && self.state.streams.reset(stream) {
-            let code = ErrorCode::CANCEL.0.to_be_bytes();
-            self.state.output.frame(FrameKind::RstStream, 0, stream.0, &code, Cause::User);
-        }
     }
 
     /// Permits the server to send this many bytes of DATA more on a stream, or on the connection (`None`). It needs both. A window

@@ -3,12 +3,12 @@
 //! The windows of all streams move when a setting changes their initial size. So a stream only stores how far its window is from that size, its
 //! balance, and a change costs nothing, however many streams there are and however often a server changes it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::frame::{FrameKind, MAX_31_BITS};
 use crate::{StreamId, Violation};
 
-/// The streams of a connection. It holds at most [`MAX_STREAMS`], and the numbers of a thousand that the client reset.
+/// The streams of a connection. It holds at most [`MAX_STREAMS`].
 #[derive(Debug)]
 pub(super) struct Streams {
     open: BTreeMap<u32, Stream>,
@@ -18,10 +18,6 @@ pub(super) struct Streams {
     send_initial: i64,
     /// Upper bound of all send balances.
     max_send_balance: i64,
-    /// Streams that the client reset, so that the server may not have known when it sent.
-    reset: BTreeSet<u32>,
-    /// Up to this number, streams that were reset are forgotten.
-    forgotten: u32,
 }
 
 /// One stream that at least one side has not ended.
@@ -45,25 +41,9 @@ pub(super) enum Response {
     Ended,
 }
 
-/// The stream that a frame belongs to.
-pub(super) enum Found<'a> {
-    Open(&'a mut Stream),
-    /// The client reset it: frames may still be on their way.
-    Reset,
-    /// It ended, by the server's will or by both sides'.
-    Ended,
-}
-
 impl Streams {
     pub(super) const fn new(send_initial: u32) -> Streams {
-        Streams {
-            open: BTreeMap::new(),
-            next: 1,
-            send_initial: send_initial as i64,
-            max_send_balance: 0,
-            reset: BTreeSet::new(),
-            forgotten: 0,
-        }
+        Streams { open: BTreeMap::new(), next: 1, send_initial: send_initial as i64, max_send_balance: 0 }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -89,20 +69,25 @@ impl Streams {
         self.open.get_mut(&stream.0)
     }
 
-    /// The stream of a server's frame.
+    /// The stream of a server's frame; `None` if it ended, by the server's will or by both sides'.
     ///
     /// # Errors
     /// It was never opened.
-    pub(super) fn find(&mut self, kind: FrameKind, stream: u32) -> Result<Found<'_>, Violation> {
+    pub(super) fn find(&mut self, kind: FrameKind, stream: u32) -> Result<Option<&mut Stream>, Violation> {
         if stream.is_multiple_of(2) || stream >= self.next {
             return Err(Violation::IdleStream { kind, stream });
         }
-        let was_reset = stream <= self.forgotten || self.reset.contains(&stream);
-        Ok(match self.open.get_mut(&stream) {
-            Some(found) => Found::Open(found),
-            None if was_reset => Found::Reset,
-            None => Found::Ended,
-        })
+        Ok(self.open.get_mut(&stream))
+    }
+
+    /// The stream of a frame that belongs to a response.
+    ///
+    /// # Errors
+    /// It was never opened, or the server has ended it.
+    pub(super) fn find_answering(&mut self, kind: FrameKind, stream: u32) -> Result<&mut Stream, Violation> {
+        self.find(kind, stream)?
+            .filter(|found| found.response != Response::Ended)
+            .ok_or(Violation::ClosedStream { kind, stream })
     }
 
     /// Ends the server's half, and with it the stream if the client's has ended.
@@ -130,18 +115,6 @@ impl Streams {
     /// Removes a stream that the server reset.
     pub(super) fn remove(&mut self, stream: StreamId) {
         self.open.remove(&stream.0);
-    }
-
-    /// Removes a stream that the client resets. Returns whether it was open.
-    pub(super) fn reset(&mut self, stream: StreamId) -> bool {
-        if self.open.remove(&stream.0).is_none() {
-            return false;
-        }
-        self.reset.insert(stream.0);
-        if self.reset.len() > MAX_RESET {
-            self.forgotten = self.forgotten.max(self.reset.pop_first().unwrap_or_default());
-        }
-        true
     }
 
     /// Removes the streams after `last`, which the server does not process.
@@ -199,6 +172,3 @@ impl Streams {
 
 /// The most streams that are open at a time, however many the server permits: a stream costs about 100 bytes.
 pub(super) const MAX_STREAMS: u32 = 100_000;
-
-/// How many streams that the client reset are known by number. Frames for older ones are ignored like theirs.
-const MAX_RESET: usize = 1000;

@@ -7,7 +7,7 @@ use super::bytes::{ACK, SETTINGS, frame};
 /// Reads `input` as a client's state and a server's bytes, and receives these in several splits. For fuzzing.
 ///
 /// ```text
-/// byte 0          bits 0-2: number of open streams; 3: the requests have ended; 4-5: the windows, one of WINDOWS; 6: stream 1 was reset;
+/// byte 0          bits 0-2: number of open streams; 3: the requests have ended; 4-5: the windows, one of WINDOWS;
 ///                 7: the server's SETTINGS and acknowledgement have come
 /// bytes 1 to 3    lengths of the pieces, in turn
 /// the rest        the server's bytes
@@ -52,9 +52,6 @@ fn run<'a>(state: u8, pieces: impl Iterator<Item = &'a [u8]>) -> Outcome {
     let end = if state & 8 == 0 { EndStream::No } else { EndStream::Yes };
     let request = Request { method: "GET", scheme: "http", authority: "localhost", path: "/", fields: &[] };
     let streams: Vec<StreamId> = (0..state & 7).filter_map(|_| client.open(&request, end)).collect();
-    if state & 0x40 != 0 {
-        streams.iter().take(1).for_each(|&stream| client.reset(stream));
-    }
     if state & 0x80 != 0 {
         let begun = [frame(SETTINGS, 0, 0, &[]), frame(SETTINGS, ACK, 0, &[])].concat();
         client.receive(&begun, &mut |_| {}).expect("the beginning is valid");

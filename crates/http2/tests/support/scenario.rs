@@ -29,18 +29,12 @@ fn body() -> impl Strategy<Value = usize> {
 }
 
 fn exchange() -> impl Strategy<Value = Exchange> {
-    let percent = || prop::option::weighted(0.15, 0..100_usize);
+    let percent = prop::option::weighted(0.15, 0..100_usize);
     let trailers =
         prop::option::of(fields().prop_filter("trailers are not empty", |fields| !fields.is_empty()));
     let response = (any::<bool>(), fields(), body(), trailers);
-    (fields(), body(), response, percent(), percent()).prop_map(
-        |(
-            request,
-            request_body,
-            (has_interim, response, response_body, trailers),
-            server_resets_at,
-            client_resets_at,
-        )| {
+    (fields(), body(), response, percent).prop_map(
+        |(request, request_body, (has_interim, response, response_body, trailers), server_resets_at)| {
             Exchange {
                 request,
                 request_body,
@@ -49,7 +43,6 @@ fn exchange() -> impl Strategy<Value = Exchange> {
                 response_body,
                 trailers,
                 server_resets_at,
-                client_resets_at,
             }
         },
     )

@@ -31,48 +31,6 @@ fn interim_responses_and_trailers_surround_a_response() {
 }
 
 #[test]
-fn a_reset_stream_is_ignored_and_its_data_granted_again() {
-    let mut pair = Pair::new(SMALL);
-    let stream = pair.open_answered(EndStream::Yes);
-    pair.client.reset(stream);
-    pair.client.reset(stream);
-    assert_eq!(pair.written(), [(FrameKind::RstStream, 0, 1, 4)]);
-    pair.receive(&data(1, 50, 0));
-    pair.receive(&headers(1, END_STREAM));
-    pair.receive(&window_update(1, 5));
-    pair.receive(&frame(FrameKind::RstStream, 0, 1, &[0; 4]));
-
-    assert!(pair.events.is_empty());
-    let payloads = pair.written_payloads();
-    assert_eq!(payloads, [((FrameKind::WindowUpdate, 0, 0, 4), 50_u32.to_be_bytes().to_vec())]);
-}
-
-#[test]
-fn a_reset_in_the_middle_of_a_data_frame_drops_the_rest() {
-    let mut pair = Pair::new(SMALL);
-    let stream = pair.open_answered(EndStream::Yes);
-    let bytes = data(1, 50, END_STREAM);
-    pair.receive(&bytes[..20]);
-    pair.client.reset(stream);
-    pair.receive(&bytes[20..]);
-    assert_eq!(pair.events, ["1: 11 +0 No"]);
-}
-
-#[test]
-fn all_of_many_reset_streams_are_ignored() {
-    let mut pair = Pair::new(SMALL);
-    for _ in 0..3000 {
-        let stream = pair.open_answered(EndStream::Yes);
-        pair.client.reset(stream);
-        pair.written();
-    }
-    for stream in [1, 2001, 5999] {
-        pair.receive(&headers(stream, 0));
-    }
-    assert_eq!((pair.events.len(), pair.client.open_streams()), (0, 0));
-}
-
-#[test]
 fn a_server_may_end_a_request_early() {
     let mut pair = Pair::new(SMALL);
     let stream = pair.open(EndStream::No);

@@ -141,7 +141,7 @@ fn a_used_or_closed_window_does_not_overflow() {
     let streams = [pair.open(EndStream::No), pair.open(EndStream::No)];
     streams.iter().for_each(|stream| pair.receive(&window_update(stream.0, 1000)));
     pair.client.send_data(streams[0], &[0; 1000], EndStream::No);
-    pair.client.reset(streams[1]);
+    pair.receive(&frame(FrameKind::RstStream, 0, streams[1].0, &[0; 4]));
     pair.receive(&settings(&[(INITIAL_WINDOW_SIZE, MAX_31_BITS)]));
 
     let overflow = Violation::WindowOverflow { stream: streams[0].0 };
