@@ -109,7 +109,7 @@ fn ping() -> String {
     printed("ping ADDR --count 1 --timeout 200ms", &output, &addr)
 }
 
-/// Floods a server of ours, and perhaps kills it meanwhile.
+/// Floods a server of ours, and perhaps kills it meanwhile: once the flood shows that the server holds something.
 fn flood(serve: &str, options: &str, kills: bool) -> String {
     let arguments = format!("serve --addr 127.0.0.1:0 --json --until-stdin-ends {serve}");
     let mut serve = echoctl(&arguments.split(' ').collect::<Vec<_>>());
@@ -121,19 +121,19 @@ fn flood(serve: &str, options: &str, kills: bool) -> String {
 
     let arguments = format!("flood {addr} {options}");
     let arguments: Vec<&str> = arguments.split(' ').collect();
-    let flood = echoctl(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut flood = echoctl(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut live = Vec::new();
     if kills {
-        server.wait_until("it has 16 MiB", |pid| memory(pid) > 16 << 20);
+        let mut lines = BufReader::with_capacity(1, flood.stderr.as_mut().unwrap());
+        // Its second line is a second later, and by then much has been sent.
+        for _ in 0..2 {
+            lines.read_until(b'\n', &mut live).unwrap();
+        }
         server.0.kill().unwrap();
     }
-    printed(&format!("flood {options}"), &flood.wait_with_output().unwrap(), addr)
-}
-
-/// The resident memory of a process, in bytes.
-fn memory(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
-    kib.and_then(|kib| kib.trim().parse::<u64>().ok()).unwrap_or(0) << 10
+    let mut output = flood.wait_with_output().unwrap();
+    output.stderr.splice(0..0, live);
+    printed(&format!("flood {options}"), &output, addr)
 }
 
 /// A finished run as a transcript without figures. Of the lines that were printed while it ran, the first remains.
