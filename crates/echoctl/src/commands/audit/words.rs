@@ -82,9 +82,7 @@ fn measured(summary: &Summary) -> String {
     let counted = summary.carrier.counted().map(|counted| format!("; {counted}")).unwrap_or_default();
     let what = match (summary.attack.sees_memory, &summary.attack.upstreams[..]) {
         (false, _) => "measured: only the connection; the server's memory is not visible here".to_owned(),
-        (true, []) => {
-            "measured: both ends of the connection and the memory of the server's processes".to_owned()
-        }
+        (true, []) => "measured: the connection and the memory of the server's processes".to_owned(),
         (true, upstreams) => format!(
             "measured: the connection, and the memory of the server's processes and of the servers behind it ({})",
             upstreams.join(", ")
