@@ -1,9 +1,11 @@
 //! Errors of a measurement: the object does not exist, it is not visible, or a system call failed.
 
 use std::io;
+
+use echoctl_record::printable;
 use thiserror::Error;
 
-use crate::ServerAddr;
+use crate::{Owner, ServerAddr, owners_text};
 
 /// Why a measurement failed.
 #[derive(Debug, Error)]
@@ -34,6 +36,18 @@ pub enum Error {
     NoListener {
         /// Its pid.
         pid: u32,
+    },
+    /// No process has the name.
+    #[error("no process is named '{}'", printable(name))]
+    NoProcessNamed {
+        /// The requested name.
+        name: String,
+    },
+    /// None of the processes with the name has a listening socket, or none that this program may see.
+    #[error("{} has no visible listening socket", owners_text(processes))]
+    NoListenerNamed {
+        /// Those processes.
+        processes: Vec<Owner>,
     },
     /// The system refuses a thread, or has no memory for one.
     #[error("start a thread: {0}")]

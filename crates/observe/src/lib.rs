@@ -7,9 +7,9 @@
 //! | room | asks the kernel for |
 //! |---|---|
 //! | `endpoint/` | [`TcpInfo`], [`SocketMemory`], the queues of a socket, and [`SocketDiag`]: any TCP socket of this host by its two addresses, any Unix-domain socket by its inode |
-//! | `process/` | [`Process`], [`ProcessTree`]: memory, processor time and disk writes of a server and its descendants; [`census`]: the payload in it; [`holders`]: the processes that have a socket open |
+//! | `process/` | [`Process`], [`ProcessTree`]: memory, processor time and disk writes of a server and its descendants; [`census`]: the payload in it; [`holders`], [`SocketOwners`]: the processes that have a socket open |
 //! | `machine/` | [`machine()`], [`KernelBuffering`], [`TcpMemory`]: the limits of queues; [`available_memory`], [`Cgroup`]; [`loopback()`] |
-//! | `listener/` | [`ServerAddr`]; [`listener_at`]: the socket that accepts connections to an address, and its processes |
+//! | `listener/` | [`ServerAddr`]; [`listener_at`]: the socket that accepts connections to an address, and its processes; [`listeners`]: all; [`Target`]: a server to watch |
 //! | `namespace/` | [`SocketTables`]: where the endpoints of a server's connections are looked up, also in a container; [`Door`]: how they are visible |
 //! | `sampler/` | [`Connection`], [`UnixConnection`]: where every byte of a connection is; [`Sampler`], [`ConnectionTracker`]: repeated samples of many; [`SelfTest`]: their cost and accuracy |
 //! | `sys/` | system calls that neither the standard library nor socket2 makes |
@@ -36,7 +36,7 @@ pub use endpoint::{
 };
 pub use error::Error;
 pub use listener::{
-    Listener, ListeningSocket, Owner, ServerAddr, Target, UnixQueues, accepting, listener_at,
+    Listener, ListeningSocket, ServerAddr, Target, UnixQueues, accepting, listener_at, listeners,
     sees_other_users, user_name,
 };
 pub use machine::{
@@ -45,9 +45,9 @@ pub use machine::{
 };
 pub use namespace::{Door, SocketTables, is_in_other_namespace};
 pub use process::{
-    CensusCount, CensusScope, FileGrowth, Memory, Process, ProcessTree, ProcessorTime, RootExit, TreeReading,
-    census, holders, own_anonymous_memory, own_uid, pids, raise_descriptor_limit, sees_files, socket_inodes,
-    standard_socket_inodes, start_thread,
+    CensusCount, CensusScope, FileGrowth, Memory, Owner, Process, ProcessTree, ProcessorTime, RootExit,
+    SocketOwners, TreeReading, census, holders, own_anonymous_memory, own_uid, owners_text, pids,
+    raise_descriptor_limit, sees_files, socket_inodes, standard_socket_inodes, start_thread,
 };
 pub use sampler::{
     Connection, ConnectionTracker, Counters, Due, LocalEndpoint, MAX_PER_SAMPLE, Observation, Occupancy,

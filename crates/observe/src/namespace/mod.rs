@@ -10,6 +10,7 @@
 //! | `Closed` | | nothing |
 
 mod door;
+mod listening_addresses;
 mod socket_tables;
 mod text_table;
 

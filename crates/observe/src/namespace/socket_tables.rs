@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 
 use super::door::Opened;
 use super::{Door, NetworkNamespace};
-use crate::listener::name_in;
-use crate::{Error, ServerAddr, SocketDiag, SocketEntry, TcpState, UnixSocket, sees_files, socket_inodes};
+use crate::{Error, SocketDiag, SocketEntry, TcpState, UnixSocket};
 
 /// The socket tables of a server, and those of this program's namespace, in which its clients are.
 #[derive(Debug)]
@@ -14,7 +13,7 @@ pub struct SocketTables {
     /// `None` without sock_diag (another system or a sandbox).
     own: Option<SocketDiag>,
     /// Whether a process of the server is in this program's namespace, or none is known.
-    is_in_own: bool,
+    pub(super) is_in_own: bool,
     /// The other namespaces of the server's processes.
     others: Vec<Opened>,
     /// Whether a process is in a namespace whose tables are not visible.
@@ -195,26 +194,6 @@ impl SocketTables {
         self.list(SocketDiag::listening, |socket| socket.state == TcpState::Listen)
     }
 
-    /// The addresses at which these processes of the server listen, sorted. If their files are hidden because they belong to
-    /// another user, and they are in another namespace, those of all processes there.
-    ///
-    /// # Errors
-    /// If the kernel refuses the request.
-    pub(crate) fn listening_addresses(&mut self, pids: &[u32]) -> Result<Vec<ServerAddr>, Error> {
-        let held: BTreeMap<u32, u32> =
-            pids.iter().flat_map(|pid| socket_inodes(*pid).map(|inode| (inode, *pid))).collect();
-        let is_hidden = !self.is_in_own && !pids.iter().any(|pid| sees_files(*pid));
-        let mut listening = self.listening()?;
-        listening.retain(|socket| is_hidden || held.contains_key(&socket.inode));
-        let mut addrs: BTreeSet<ServerAddr> = listening.iter().map(|socket| socket.local.into()).collect();
-        for socket in self.netlinks().flat_map(|diag| diag.unix_listening().unwrap_or_default()) {
-            if let Some((pid, name)) = held.get(&socket.inode).zip(socket.name.as_deref()) {
-                addrs.insert(ServerAddr::Unix(name_in(*pid, name)));
-            }
-        }
-        Ok(addrs.into_iter().collect())
-    }
-
     /// The Unix-domain socket with this inode, of the server or of a client in this program's namespace.
     pub(crate) fn find_unix(&mut self, inode: u32) -> Option<UnixSocket> {
         self.all_netlinks().find_map(|diag| diag.find_unix(inode).ok().flatten())
@@ -239,7 +218,7 @@ impl SocketTables {
     }
 
     /// The netlink sockets in the server's namespaces.
-    fn netlinks(&mut self) -> impl Iterator<Item = &mut SocketDiag> {
+    pub(super) fn netlinks(&mut self) -> impl Iterator<Item = &mut SocketDiag> {
         let own = self.own.as_mut().filter(|_| self.is_in_own);
         own.into_iter().chain(self.others.iter_mut().filter_map(Opened::netlink))
     }
@@ -382,6 +361,6 @@ mod tests {
         let (client, server) = tables.ends(from, addr);
         assert_eq!((client.unwrap().local, server.unwrap().local), (from, addr));
         assert_eq!(tables.connections(addr.port()).unwrap().len(), 1);
-        assert!(tables.listening_addresses(&[me]).unwrap().contains(&addr.into()));
+        assert!(tables.listening_addresses(&[me]).unwrap()[&addr.into()].contains(&me));
     }
 }

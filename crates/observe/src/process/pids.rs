@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::AsHandle;
+use crate::proc_file::{labelled, read_bytes};
 
 /// The pids of all processes that `/proc` shows.
 pub fn pids() -> impl Iterator<Item = u32> {
@@ -18,6 +19,13 @@ pub fn pids() -> impl Iterator<Item = u32> {
 pub fn socket_inodes(pid: u32) -> impl Iterator<Item = u32> {
     let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     files.filter_map(|file| socket_inode(&file.path()))
+}
+
+/// The process to which a thread belongs, by the number of the thread. A process is a thread of itself.
+pub(crate) fn process_of(thread: u32) -> u32 {
+    let status = read_bytes(format!("/proc/{thread}/status"));
+    let pid = status.and_then(|status| u32::try_from(labelled(status, "Tgid:")?).ok());
+    pid.unwrap_or(thread)
 }
 
 /// The inode of a socket of this process; `None` if the system does not show it.

@@ -14,12 +14,13 @@ use crate::values;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Port, pid, or address of the server
+    /// Ports, pids, addresses or process names to watch, as one
     ///
-    /// A port, :port, host:port or unix:/path at which it listens, or a pid. A number is a port if a server listens there,
-    /// otherwise a pid. With neither a target nor --pid, ECHOCTL_ADDR is the target.
+    /// A number is a port if a server listens there, otherwise a pid. host:port, :port and unix:/path are addresses. Anything else is
+    /// the name of a process or of its executable, and stands for all processes with that name that listen; a host name needs a
+    /// port. With neither a target nor --pid, ECHOCTL_ADDR is the target.
     #[arg(value_name = "TARGET", help_heading = "Target")]
-    pub(super) target: Option<String>,
+    pub(super) targets: Vec<String>,
 
     /// Measure the memory of this process and its children
     ///
@@ -55,6 +56,7 @@ const EXAMPLES: &str = "\
 Examples:
   echoctl watch 6379                       a Redis server on its usual port
   echoctl watch 127.0.0.1:8080 --for 30s   half a minute of one address
+  echoctl watch nginx 9090                 nginx and the server at port 9090, as one
   echoctl watch --pid 4711 --json          all ports of a process, as JSON
   echoctl watch 8080 --record run.json     for echoctl report and compare";
 

@@ -11,6 +11,8 @@ pub(super) struct WatchingEvent {
     pub(super) addr: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) pid: Option<u32>,
+    /// All processes, with their names, or why they are not visible.
+    pub(super) processes: String,
     /// How the server's sockets are visible.
     pub(super) door: &'static str,
 }

@@ -3,18 +3,20 @@
 mod args;
 mod door;
 mod json;
+mod listening;
 mod row;
 mod schedule;
 mod target;
 mod text;
 mod totals;
-mod unix_clients;
 
 use std::env;
 use std::io;
 use std::time::{Duration, Instant};
 
-use echoctl_observe::{ConnectionTracker, Observation, ProcessTree, ServerAddr, raise_descriptor_limit};
+use echoctl_observe::{
+    ConnectionTracker, Observation, ProcessTree, ServerAddr, SocketOwners, raise_descriptor_limit,
+};
 use echoctl_record::{Sample, WatchSummary};
 
 use crate::address;
@@ -31,19 +33,18 @@ use row::Row;
 use schedule::Schedule;
 use text::WatchText;
 use totals::Totals;
-use unix_clients::UnixClients;
 
 pub(crate) fn run(args: Args) -> Outcome {
     output::set_plain(args.plain);
     // Each process of the server needs three open files. Where the limit cannot be raised, fewer processes are visible.
     let _ = raise_descriptor_limit();
-    let target =
-        args.target.or_else(|| if args.pid.is_none() { env::var(address::VARIABLE).ok() } else { None });
-    let target = target::find(target.as_deref(), args.pid)?;
-    let tree = match ProcessTree::new(target.pids.iter().copied()) {
+    let default =
+        || env::var(address::VARIABLE).ok().filter(|_| args.targets.is_empty() && args.pid.is_none());
+    let target = target::find(&args.targets.iter().cloned().chain(default()).collect::<Vec<_>>(), args.pid)?;
+    let tree = match ProcessTree::new(target.pids()) {
         Err(error) if args.pid.is_some() => return Err(error.into()),
         // The connections of a server that exits at this moment are still shown.
-        tree => tree.ok().filter(|_| !target.pids.is_empty()),
+        tree => tree.ok().filter(|_| !target.owners.is_empty()),
     };
     let tracker = ConnectionTracker::new(target.tables(), &target.addrs, tree)
         .map_err(|error| Failure::new(Exit::Inconclusive, anyhow::Error::from(error)))?;
@@ -53,7 +54,10 @@ pub(crate) fn run(args: Args) -> Outcome {
     let view = if args.json {
         let addr = target.addrs.iter().map(ServerAddr::to_string).collect();
         let door = door::name(tracker.door());
-        json_line("watching", &WatchingEvent { addr, pid: target.pids.first().copied(), door })?;
+        json_line(
+            "watching",
+            &WatchingEvent { addr, pid: target.pids().next(), processes: target.to_string(), door },
+        )?;
         View::Json { top: args.top as usize }
     } else if is_live() {
         View::Live(Screen::new())
@@ -69,7 +73,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         text: WatchText::new(target::title(&target), door::sentence(tracker.door())),
         tracker,
         totals: Totals::default(),
-        unix_clients: UnixClients::default(),
+        owners: SocketOwners::default(),
         watched: WatchSummary::default(),
         first_memory: None,
         recorder,
@@ -82,7 +86,7 @@ pub(crate) fn run(args: Args) -> Outcome {
 struct Watch {
     tracker: ConnectionTracker,
     totals: Totals,
-    unix_clients: UnixClients,
+    owners: SocketOwners,
     text: WatchText,
     /// What is known so far.
     watched: WatchSummary,
@@ -106,7 +110,6 @@ impl Watch {
             let due = schedule.due(Instant::now());
             if due.list {
                 self.tracker.refresh()?;
-                self.unix_clients.refresh(self.tracker.unix_connections().unwrap_or_default());
             }
             let observation = self.sample();
             if let Err(error) = self.show(&observation, due.line) {
@@ -126,6 +129,8 @@ impl Watch {
     /// Takes a sample, and keeps of it what is recorded, summed up or drawn later.
     fn sample(&mut self) -> Observation {
         let mut observation = self.tracker.sample();
+        let unix = self.tracker.unix_connections().unwrap_or_default();
+        self.owners.update(unix.iter().map(|connection| connection.client));
         let recorded = self.totals.add(&mut observation.sample, self.tracker.sampler().connections());
         self.add_to_summary(&recorded);
         self.recorder.add(recorded);
@@ -151,12 +156,11 @@ impl Watch {
         let sample = &observation.sample;
         match &mut self.view {
             View::Live(screen) => {
-                let (rows, seen) =
-                    (Row::all(&self.tracker, &self.unix_clients), self.tracker.connections_seen());
+                let (rows, seen) = (Row::all(&self.tracker, &self.owners), self.tracker.connections_seen());
                 screen.draw(self.text.screen(sample, &rows, seen, terminal_size()))
             }
             View::Json { top } if line_is_due => {
-                let rows = Row::all(&self.tracker, &self.unix_clients);
+                let rows = Row::all(&self.tracker, &self.owners);
                 offer_json("sample", &SampleEvent { sample, top: &rows[..rows.len().min(*top)] })
             }
             View::Lines if line_is_due => offer_line(self.text.line(sample)),

@@ -4,11 +4,9 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use echoctl_observe::{Connection, ConnectionTracker, UnixQueues, WaitsFor};
+use echoctl_observe::{Connection, ConnectionTracker, SocketOwners, UnixQueues, WaitsFor};
 use echoctl_record::{Queue, Queues, Sample};
 use serde::Serialize;
-
-use super::unix_clients::UnixClients;
 
 /// One connection, for the screen and for JSON. Sizes in bytes, times in seconds.
 #[derive(Debug, Clone, Serialize)]
@@ -49,10 +47,11 @@ pub(super) struct Row {
 
 impl Row {
     /// All connections, sorted by bytes buffered, largest first.
-    pub(super) fn all(tracker: &ConnectionTracker, names: &UnixClients) -> Vec<Row> {
+    pub(super) fn all(tracker: &ConnectionTracker, owners: &SocketOwners) -> Vec<Row> {
         let now = Instant::now();
         let unix = tracker.unix_connections().unwrap_or_default();
-        let unix = unix.iter().map(|connection| Row::of_unix(connection, names.name(connection)));
+        let name = |inode| owners.process(inode).unwrap_or_else(|| "not visible here".to_owned());
+        let unix = unix.iter().map(|connection| Row::of_unix(connection, name(connection.client)));
         let tcp = tracker.ranked().into_iter().filter_map(|connection| Row::of(connection, now));
         let mut rows: Vec<Row> = tcp.chain(unix).collect();
         // Those of each kind are sorted already, and the order of equal ones remains.

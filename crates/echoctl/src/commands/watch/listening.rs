@@ -1,0 +1,140 @@
+//! What listens on this host, as a hint for a user whose target was not found.
+
+use std::fmt::Write;
+
+use echoctl_observe::{Listener, ServerAddr, listeners};
+
+use crate::exit::Failure;
+
+/// Adds what listens on this host, those with a name like `wanted` first; nothing if that is not visible.
+pub(super) fn hint(failure: Failure, wanted: &str) -> Failure {
+    match listeners() {
+        Ok(all) if !all.is_empty() => failure.hint(list(&all, wanted)),
+        _ => failure,
+    }
+}
+
+/// The first three addresses.
+pub(super) fn addresses<'a>(all: impl ExactSizeIterator<Item = &'a ServerAddr>) -> String {
+    let more = if all.len() > MAX_ADDRESSES { " and more" } else { "" };
+    let addrs: Vec<String> = all.take(MAX_ADDRESSES).map(ServerAddr::to_string).collect();
+    format!("{}{more}", addrs.join(", "))
+}
+
+/// One line per server, at most [`MAX_LISTED`].
+fn list(all: &[Listener], wanted: &str) -> String {
+    let mut servers: Vec<(String, usize, Vec<&ServerAddr>)> = Vec::new();
+    for listener in all {
+        let process = listener.to_string();
+        match servers.iter_mut().find(|(known, ..)| *known == process) {
+            Some((.., addrs)) => addrs.push(&listener.addr),
+            None => {
+                let difference = |name: &str| difference(name, wanted);
+                let least = listener.owners.iter().map(|owner| difference(&owner.name)).min();
+                servers.push((process, least.unwrap_or(usize::MAX), vec![&listener.addr]));
+            }
+        }
+    }
+    // Without a name they stay in the order of their addresses.
+    if !wanted.is_empty() {
+        servers.sort_by_key(|(_, difference, _)| *difference);
+    }
+    let mut text = "on this host listen:".to_owned();
+    for (process, _, addrs) in servers.iter().take(MAX_LISTED) {
+        let _ = write!(text, "\n  {process} at {}", addresses(addrs.iter().copied()));
+    }
+    if servers.len() > MAX_LISTED {
+        let _ = write!(text, "\n  and {} more", servers.len() - MAX_LISTED);
+    }
+    text
+}
+
+/// Number of characters to insert, delete or replace to get from one name to the other; 0 if one is a part of the other.
+fn difference(one: &str, other: &str) -> usize {
+    let [one, other] =
+        [one, other].map(|name| name.to_lowercase().chars().take(MAX_NAME).collect::<Vec<char>>());
+    let is_part =
+        |part: &[char], of: &[char]| part.len() >= 3 && of.windows(part.len()).any(|text| text == part);
+    if is_part(&one, &other) || is_part(&other, &one) {
+        return 0;
+    }
+    let mut costs: Vec<usize> = (0..=other.len()).collect();
+    for (row, a) in one.iter().enumerate() {
+        let mut diagonal = std::mem::replace(&mut costs[0], row + 1);
+        for (column, b) in other.iter().enumerate() {
+            let replaced = diagonal + usize::from(a != b);
+            diagonal = costs[column + 1];
+            costs[column + 1] = replaced.min(diagonal + 1).min(costs[column] + 1);
+        }
+    }
+    costs[other.len()]
+}
+
+/// Number of addresses that are listed per server: more make a line too long.
+const MAX_ADDRESSES: usize = 3;
+
+/// Number of servers that are listed: as many lines as a user reads.
+const MAX_LISTED: usize = 10;
+
+/// Characters of a name that are compared, which bounds the time for names from outside.
+const MAX_NAME: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use echoctl_observe::Owner;
+
+    use super::*;
+
+    fn listener(port: u16, owners: &[(u32, &str)]) -> Listener {
+        let owner = |&(pid, name): &(u32, &str)| Owner { pid, name: name.to_owned() };
+        Listener {
+            addr: SocketAddr::from(([127, 0, 0, 1], port)).into(),
+            uid: Some(0),
+            owners: owners.iter().map(owner).collect(),
+        }
+    }
+
+    #[test]
+    fn names_like_the_wanted_one_come_first() {
+        let all = [
+            listener(22, &[]),
+            listener(80, &[(12, "nginx"), (13, "nginx")]),
+            listener(443, &[(12, "nginx"), (13, "nginx")]),
+            listener(6379, &[(7, "redis-server")]),
+        ];
+
+        let [by_addr, redis, nginx] = ["", "Redis", "ngnix"].map(|wanted| list(&all, wanted));
+
+        assert_eq!(
+            by_addr,
+            "on this host listen:\n  a process of another user (root), not visible at 127.0.0.1:22\n  \
+             nginx (pid 12, 13) at 127.0.0.1:80, 127.0.0.1:443\n  redis-server (pid 7) at 127.0.0.1:6379"
+        );
+        assert!(redis.starts_with("on this host listen:\n  redis-server"), "{redis}");
+        assert!(nginx.starts_with("on this host listen:\n  nginx"), "{nginx}");
+    }
+
+    #[test]
+    fn a_long_list_ends_with_the_number_of_the_others() {
+        let all: Vec<Listener> = (1..=13).map(|port| listener(port, &[(u32::from(port), "x")])).collect();
+
+        let text = list(&all, "");
+
+        assert_eq!((text.lines().count(), text.lines().last()), (12, Some("  and 3 more")));
+    }
+
+    #[test]
+    fn the_difference_of_names_counts_their_edits() {
+        for (one, other, edits) in [
+            ("nginx", "ngnix", 2),
+            ("nginx", "nginx", 0),
+            ("redis", "redis-server", 0),
+            ("", "abc", 3),
+            ("ab", "ba", 2),
+        ] {
+            assert_eq!((difference(one, other), difference(other, one)), (edits, edits), "{one} {other}");
+        }
+    }
+}
