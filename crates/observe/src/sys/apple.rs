@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use super::unix::getsockopt;
-use crate::endpoint::number::{u32_at, u64_at};
+use crate::endpoint::number::u32_at;
 use crate::{AsHandle, TcpInfo, TcpState};
 
 /// The physical footprint of a process of the same user, including compressed pages, in bytes.
@@ -43,7 +43,6 @@ fn parse(bytes: &[u8]) -> Option<TcpInfo> {
         snd_cwnd: u32_at(bytes, 24)? / mss.max(1),
         snd_wnd: u32_at(bytes, 28),
         rcv_wnd: u32_at(bytes, 36),
-        retransmits: u64_at(bytes, 104).map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX)),
         ..TcpInfo::default()
     })
 }

@@ -4,9 +4,8 @@
 //! The kernel's structure has grown over the years and is shorter in older kernels (and in musl's headers). So it is
 //! parsed from bytes, up to the length that the kernel returned; later fields are `None`.
 //!
-//! Only fields with a use are parsed. Two traps, repeated where they matter: `bytes_acked` and `bytes_received` count SYN and FIN
-//! as bytes, and `retransmits` counts packets. `bytes_sent` is not among them: it counts retransmitted bytes again, and even
-//! loopback retransmits.
+//! Only fields with a use are parsed. A trap, repeated where it matters: `bytes_acked` and `bytes_received` count SYN and FIN as
+//! bytes. `bytes_sent` is not among them: it counts retransmitted bytes again, and even loopback retransmits.
 
 use std::io;
 
@@ -18,12 +17,23 @@ use crate::{AsHandle, TcpState, sys};
 pub struct TcpInfo {
     /// The state of this endpoint.
     pub state: TcpState,
+    /// Retransmissions in a row that the peer has not answered. 0 where the system does not show it.
+    pub retransmits: u8,
+    /// Probes in a row, of a closed window or of a silent peer, that the peer has not answered. 0 where the system does not show it.
+    pub probes: u8,
+    /// How often the time to the next retransmission or probe has doubled, answered or not. 0 where the system does not show it.
+    pub backoff: u8,
     /// Payload bytes per segment to the peer.
     pub snd_mss: u32,
     /// The congestion window, in segments: the sender's estimate of how much the *network* can carry, not the peer.
     pub snd_cwnd: u32,
-    /// Retransmitted segments since the connection was opened. Packets, not bytes.
-    pub retransmits: u32,
+    /// Milliseconds since payload was last sent, for the first time or again; since the connection was opened, if none was. A probe
+    /// of a closed window sends none.
+    pub last_data_sent: Option<u32>,
+    /// Milliseconds since payload last arrived; since the connection was opened, if none has.
+    pub last_data_recv: Option<u32>,
+    /// Milliseconds since the peer's kernel last acknowledged anything, even a probe: it was alive then.
+    pub last_ack_recv: Option<u32>,
     /// Bytes that the peer has acknowledged. Includes one for the SYN on the connecting side, and one for an
     /// acknowledged FIN.
     pub bytes_acked: Option<u64>,
@@ -35,6 +45,10 @@ pub struct TcpInfo {
     pub segs_in: Option<u32>,
     /// Segments sent with payload.
     pub data_segs_out: Option<u32>,
+    /// Microseconds during which something waited to be sent or acknowledged. Linux 4.10 and later.
+    pub busy_time: Option<u64>,
+    /// Those of them during which the peer's receive window was too small: the clock of a stall. Linux 4.10 and later.
+    pub rwnd_limited: Option<u64>,
     /// The receive window that the peer last advertised, in bytes. Linux 5.4 and later.
     pub snd_wnd: Option<u32>,
     /// The receive window that this endpoint advertises, in bytes. Linux 6.2 and later.
@@ -60,16 +74,24 @@ impl TcpInfo {
     /// Parses Linux's `struct tcp_info`, as many bytes as the kernel returned. `None` for fewer than 104 bytes, which
     /// every kernel of the last fifteen years returns.
     pub fn parse(bytes: &[u8]) -> Option<TcpInfo> {
+        let bytes = bytes.get(..SHORTEST).map(|_| bytes)?;
         Some(TcpInfo {
-            state: TcpState::from_linux(*bytes.first()?),
+            state: TcpState::from_linux(bytes[0]),
+            retransmits: bytes[2],
+            probes: bytes[3],
+            backoff: bytes[4],
             snd_mss: u32_at(bytes, 16)?,
             snd_cwnd: u32_at(bytes, 80)?,
-            retransmits: u32_at(bytes, 100)?,
+            last_data_sent: u32_at(bytes, 44),
+            last_data_recv: u32_at(bytes, 52),
+            last_ack_recv: u32_at(bytes, 56),
             bytes_acked: u64_at(bytes, 120),
             bytes_received: u64_at(bytes, 128),
             segs_out: u32_at(bytes, 136),
             segs_in: u32_at(bytes, 140),
             data_segs_out: u32_at(bytes, 156),
+            busy_time: u64_at(bytes, 168),
+            rwnd_limited: u64_at(bytes, 176),
             snd_wnd: u32_at(bytes, 228),
             rcv_wnd: u32_at(bytes, 232),
         })
@@ -102,6 +124,9 @@ pub enum Side {
 
 /// Whether the kernel counts SYN and FIN as bytes: only Linux does.
 const COUNTS_FLAGS: bool = cfg!(target_os = "linux");
+
+/// Bytes: the structure of Linux 2.6, which later ones have only extended.
+const SHORTEST: usize = 104;
 
 /// Bytes. More than any kernel returns (280 in Linux 6.18); the kernel truncates a longer structure.
 #[cfg(target_os = "linux")]
