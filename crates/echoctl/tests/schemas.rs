@@ -3,7 +3,12 @@
 
 mod schema;
 
-use echoctl_record::{Ending, Integrity, Machine, Run, Sample, Summary, Verdict, WatchSummary};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use echoctl_record::{
+    ConnectionLogger, Ending, Integrity, Machine, PingSummary, Run, Sample, Summary, Verdict, WatchSummary,
+};
 use schema::{conforms, schema};
 use serde_json::{Value, json};
 
@@ -25,6 +30,33 @@ fn a_record_conforms_to_its_schema() {
 
     assert_eq!(conforms(&bare, &schema("run")), Ok(()));
     assert_eq!(conforms(&as_json(&run), &schema("run")), Ok(()));
+}
+
+#[test]
+fn a_record_of_a_ping_conforms_to_its_schema() {
+    let ping = PingSummary {
+        target: "10.0.0.2:7007".to_owned(),
+        seconds: 1.5,
+        rate: Some(100),
+        faults: vec!["closed".to_owned()],
+        latencies: [(Duration::from_micros(50), 3)].into_iter().collect(),
+        ..PingSummary::default()
+    };
+    let mut logger = ConnectionLogger::default();
+    let end = |host, port| SocketAddr::from(([10, 0, 0, host], port));
+    logger.add(0.0, end(1, 50_000), end(2, 7007), [Some(5), None, None, None, Some(3), Some(3)]);
+    let mut run = Run::new("0.1.0", Vec::new(), 1, ping.target.clone(), Machine::default());
+    (run.started_at, run.host) = (Some(1.25), Some("a".to_owned()));
+    (run.index, run.of) = (Some(0), Some(2));
+    run.connections = Some(logger.finish());
+    run.ending = Some(Ending::Ping { ping });
+
+    let value = as_json(&run);
+
+    assert_eq!(conforms(&value, &schema("run")), Ok(()));
+    let published = schema("run")["properties"]["ping"]["properties"].as_object().unwrap().len();
+    assert_eq!(value["ping"].as_object().unwrap().len(), published);
+    assert_eq!(Run::read(value.to_string().as_bytes()).unwrap(), run);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{Evidence, RunError, Summary, WatchSummary};
+use crate::{Evidence, PingSummary, RunError, Summary, WatchSummary};
 
 /// What was known at the end of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -12,6 +12,11 @@ pub enum Ending {
     Flood {
         /// Totals and verdict.
         summary: Summary,
+    },
+    /// Of a client that measured round-trip times.
+    Ping {
+        /// Totals and times.
+        ping: PingSummary,
     },
     /// Of a run that watched a live server instead of being its client.
     Watch {
@@ -34,17 +39,22 @@ impl Ending {
     /// If no command writes them together.
     pub(crate) fn of_parts(
         summary: Option<Summary>,
+        ping: Option<PingSummary>,
         watch: Option<WatchSummary>,
         evidence: Option<Evidence>,
     ) -> Result<Option<Ending>, RunError> {
-        match (summary, watch, evidence) {
-            (None, None, None) => Ok(None),
-            (Some(summary), None, None) => Ok(Some(Ending::Flood { summary })),
-            (None, Some(watch), None) => Ok(Some(Ending::Watch { watch })),
-            (Some(summary), None, Some(evidence)) => {
+        match (summary, ping, watch, evidence) {
+            (None, None, None, None) => Ok(None),
+            (Some(summary), None, None, None) => Ok(Some(Ending::Flood { summary })),
+            (None, Some(ping), None, None) => Ok(Some(Ending::Ping { ping })),
+            (None, None, Some(watch), None) => Ok(Some(Ending::Watch { watch })),
+            (Some(summary), None, None, Some(evidence)) => {
                 Ok(Some(Ending::Audit { summary, evidence: Box::new(evidence) }))
             }
-            _ => Err(RunError::Damaged("its summary, watch and evidence do not belong together".to_owned())),
+            _ => {
+                let why = "its summary, ping, watch and evidence do not belong together";
+                Err(RunError::Damaged(why.to_owned()))
+            }
         }
     }
 }

@@ -4,13 +4,13 @@
 //! more for each sample. A file that exceeds this, [`Limit::BYTES`], or the number of samples that the caller has memory for, is
 //! not read further. Memory is proportional to the number of samples.
 //!
-//! What is counted are the braces that open an object: each sample and each point of the evidence has one, and nothing else in a
-//! recording has many.
+//! What is counted are the braces that open an object: each sample, each point of the evidence and each logged connection has one,
+//! and nothing else in a recording has many.
 
 use std::fmt;
 use std::io::{self, Read};
 
-use crate::RunError;
+use crate::{ConnectionLog, RunError};
 
 /// What a file exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,8 +83,9 @@ const BESIDE_SAMPLES: u64 = 32 << 20;
 /// Bytes of one sample as JSON: 14 numbers of 20 digits and their names are 600; the rest is for indentation.
 const BYTES_PER_SAMPLE: u64 = 1024;
 
-/// Objects of a recording beside samples and points: the whole, its machine and parts of its ending.
-const OTHER_OBJECTS: u64 = 10;
+/// Objects of a recording beside samples and points: the whole, its machine, the parts of its ending, and the connections that either
+/// lists.
+const OTHER_OBJECTS: u64 = 100 + ConnectionLog::MOST_CONNECTIONS as u64;
 
 #[cfg(test)]
 mod tests {

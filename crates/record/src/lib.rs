@@ -7,20 +7,25 @@
 //! - [`Verdict`]: the result for a server; [`Evidence`]: what a rule derives it from, with a [`Census`] of the server's memory, how
 //!   [`Bystanders`] were served, what a [`Control`] client got, and which [`StallKind`] and [`Responses`] an HTTP/2 client had.
 //! - [`Summary`]: totals and verdict of a run; [`WatchSummary`]: totals of a watch.
+//! - [`PingSummary`]: totals of a ping, with the [`Latencies`] of its frames, which merge exactly.
+//! - [`ConnectionLog`]: the counters of single connections, made by a [`ConnectionLogger`].
 //! - [`Run`]: the file of a run, with the [`Machine`] that it was made on; [`Limit`]: its maximum size.
 //! - [`printable`]: makes untrusted text safe to print.
-//! - [`Bytes`], [`Rate`], [`Seconds`], [`count`]: print sizes, rates, times and counts, the same way everywhere.
+//! - [`Bytes`], [`Rate`], [`Seconds`], [`Latency`], [`count`]: print sizes, rates, times and counts, the same way everywhere.
 
 #![forbid(unsafe_code)]
 
 mod bystanders;
 mod census;
+mod connection_log;
 mod control;
 mod ending;
 mod evidence;
 mod intake;
+mod latencies;
 mod lines;
 mod machine;
+mod ping_summary;
 mod printable;
 mod queues;
 mod reading;
@@ -33,18 +38,21 @@ mod verdict;
 
 pub use bystanders::{Bystanders, Service};
 pub use census::{Census, Marked};
+pub use connection_log::{ConnectionLog, ConnectionLogger, LogPoint, LoggedConnection, PathCounters};
 pub use control::Control;
 pub use ending::Ending;
 pub use evidence::{
     Disconnect, DisconnectKind, Drain, EchoFault, Evidence, Point, Responses, StallKind, StopReason,
 };
 pub use intake::Limit;
+pub use latencies::Latencies;
 pub use machine::{Machine, SocketLimits};
+pub use ping_summary::PingSummary;
 pub use printable::{printable, printable_lines};
 pub use queues::{Queue, Queues, peak_during};
 pub use run::{Run, RunError};
 pub use sample::Sample;
 pub use schema::{SCHEMA_VERSION, SchemaVersion};
 pub use summary::{Integrity, Summary, WatchSummary};
-pub use units::{Bytes, Rate, Seconds, count};
+pub use units::{Bytes, Latency, Rate, Seconds, count};
 pub use verdict::{Class, Verdict};

@@ -9,7 +9,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
-use crate::{Ending, Evidence, Machine, Run, RunError, SCHEMA_VERSION, Sample, Summary, WatchSummary};
+use crate::{
+    ConnectionLog, Ending, Evidence, Machine, PingSummary, Run, RunError, SCHEMA_VERSION, Sample, Summary,
+    WatchSummary,
+};
 
 /// The fields of the file, also by the names of version 1.
 #[derive(Deserialize)]
@@ -21,10 +24,16 @@ struct Record {
     command: Vec<String>,
     #[serde(alias = "began")]
     started: u64,
+    started_at: Option<f64>,
+    host: Option<String>,
+    index: Option<u32>,
+    of: Option<u32>,
     target: String,
     machine: Machine,
     samples: Vec<Sample>,
+    connections: Option<ConnectionLog>,
     summary: Option<Summary>,
+    ping: Option<PingSummary>,
     #[serde(alias = "watched")]
     watch: Option<WatchSummary>,
     evidence: Option<Evidence>,
@@ -56,10 +65,11 @@ pub(crate) fn read(head: &[u8], mut reader: impl BufRead) -> Result<Run, RunErro
         }
     })?;
     identify(&record.file, record.schema_version)?;
-    let Record { version, command, started, target, machine, .. } = record;
+    let Record { version, command, started, target, machine, started_at, host, index, of, .. } = record;
     let mut run = Run::new(&version, command, started, target, machine);
-    run.samples = record.samples;
-    run.ending = Ending::of_parts(record.summary, record.watch, record.evidence)?;
+    (run.started_at, run.host, run.index, run.of) = (started_at, host, index, of);
+    (run.samples, run.connections) = (record.samples, record.connections);
+    run.ending = Ending::of_parts(record.summary, record.ping, record.watch, record.evidence)?;
     run.upgrade(record.schema_version);
     Ok(run)
 }

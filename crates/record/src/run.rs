@@ -12,7 +12,8 @@ use thiserror::Error;
 
 use crate::intake::Intake;
 use crate::{
-    Ending, Evidence, Limit, Machine, SCHEMA_VERSION, Sample, SchemaVersion, Summary, lines, reading,
+    ConnectionLog, Ending, Evidence, Limit, Machine, PingSummary, SCHEMA_VERSION, Sample, SchemaVersion,
+    Summary, lines, reading,
 };
 
 /// A recording: the run in a file.
@@ -27,12 +28,28 @@ pub struct Run {
     pub command: Vec<String>,
     /// Time of its start, in seconds since 1970 (UTC).
     pub started: u64,
+    /// The same, to a microsecond, as the clock of its machine shows it: when the time of its samples is 0. Absent in recordings of
+    /// earlier versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<f64>,
+    /// Name of the host that it was made on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Number of this machine among those that make the same run, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<u32>,
+    /// How many machines make the same run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<u32>,
     /// The server's address.
     pub target: String,
     /// The machine that it was made on.
     pub machine: Machine,
     /// The samples, in order of time.
     pub samples: Vec<Sample>,
+    /// The counters of its connections, by which the recordings of both ends are joined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections: Option<ConnectionLog>,
     /// How it ended; `None` if it was interrupted.
     #[serde(flatten)]
     pub ending: Option<Ending>,
@@ -83,9 +100,14 @@ impl Run {
             version: version.to_owned(),
             command,
             started,
+            started_at: None,
+            host: None,
+            index: None,
+            of: None,
             target,
             machine,
             samples: Vec::new(),
+            connections: None,
             ending: None,
         }
     }
@@ -94,7 +116,15 @@ impl Run {
     pub fn summary(&self) -> Option<&Summary> {
         match self.ending.as_ref()? {
             Ending::Flood { summary } | Ending::Audit { summary, .. } => Some(summary),
-            Ending::Watch { .. } => None,
+            Ending::Ping { .. } | Ending::Watch { .. } => None,
+        }
+    }
+
+    /// Totals of a ping.
+    pub fn ping(&self) -> Option<&PingSummary> {
+        match self.ending.as_ref()? {
+            Ending::Ping { ping } => Some(ping),
+            Ending::Flood { .. } | Ending::Watch { .. } | Ending::Audit { .. } => None,
         }
     }
 
@@ -102,7 +132,7 @@ impl Run {
     pub fn evidence(&self) -> Option<&Evidence> {
         match self.ending.as_ref()? {
             Ending::Audit { evidence, .. } => Some(evidence),
-            Ending::Flood { .. } | Ending::Watch { .. } => None,
+            Ending::Flood { .. } | Ending::Ping { .. } | Ending::Watch { .. } => None,
         }
     }
 
@@ -155,8 +185,14 @@ impl Run {
         in_order("sample", self.samples.iter().map(|sample| sample.t))?;
         let watched = match &self.ending {
             Some(Ending::Watch { watch }) => Some(watch.seconds),
+            Some(Ending::Ping { ping }) => Some(ping.seconds),
             _ => None,
         };
+        valid("start", LATEST_START, self.started_at)?;
+        for connection in self.connections.iter().flat_map(|log| &log.list) {
+            in_order("point of a connection", connection.points.iter().map(|point| point.0))?;
+        }
+        valid("readings", LONGEST, self.connections.iter().map(|log| log.took))?;
         let totals =
             self.summary().into_iter().flat_map(|summary| [summary.seconds, summary.stalled_seconds]);
         valid("summary", LONGEST, totals.chain(watched))?;
@@ -197,6 +233,9 @@ const CHUNK: usize = 64 * 1024;
 
 /// Bytes that decide which kind of file it is: ten times the first event of a run, and more than most commands.
 const HEAD: u64 = 4096;
+
+/// Seconds since 1970: the year 5138.
+const LATEST_START: f64 = 1e11;
 
 /// A year, in seconds.
 const LONGEST: f64 = 366.0 * 24.0 * 3600.0;

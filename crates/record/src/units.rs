@@ -49,6 +49,22 @@ impl fmt::Display for Seconds {
     }
 }
 
+/// A latency in seconds, printed with three or four digits: `18.2 µs`, `1.4 ms`, `250 ms`, `3.0 s`.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Latency(pub f64);
+
+impl fmt::Display for Latency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (value, unit) = match self.0 {
+            s if s < 1e-3 => (s * 1e6, "µs"),
+            s if s < 1.0 => (s * 1e3, "ms"),
+            s => (s, "s"),
+        };
+        let decimals = usize::from(value < 100.0);
+        f.pad(&format!("{value:.decimals$} {unit}"))
+    }
+}
+
 /// `bytes` in the largest binary unit that leaves at least 1, with a decimal only below 10.
 fn scaled(bytes: f64) -> String {
     let mut value = bytes;
@@ -98,5 +114,12 @@ mod tests {
             [0.0, 0.000_05, 0.25, 1.0, 4.24, 120.0].map(|s| Seconds(s).to_string()),
             ["0 s", "50 µs", "250 ms", "1.0 s", "4.2 s", "120 s"]
         );
+    }
+
+    #[test]
+    fn latencies_have_a_suitable_unit() {
+        let printed = [0.000_018_24, 0.000_999, 0.012, 3.0].map(|seconds| Latency(seconds).to_string());
+
+        assert_eq!(printed, ["18.2 µs", "999 µs", "12.0 ms", "3.0 s"]);
     }
 }

@@ -3,9 +3,12 @@
 
 mod support;
 
+use std::time::Duration;
+
 use echoctl_record::{
     Bystanders, Census, Control, Disconnect, DisconnectKind, Drain, EchoFault, Ending, Evidence, Integrity,
-    Machine, Marked, Point, Responses, Run, Sample, Service, StallKind, StopReason, Summary, WatchSummary,
+    Machine, Marked, PingSummary, Point, Responses, Run, Sample, Service, StallKind, StopReason, Summary,
+    WatchSummary,
 };
 use proptest::prelude::*;
 use support::record::{check, check_run};
@@ -194,6 +197,12 @@ prop_compose! {
             (true, Some(evidence)) => Some(Ending::Audit { summary, evidence: Box::new(evidence) }),
             (true, None) => Some(Ending::Flood { summary }),
             (false, Some(_)) => Some(Ending::Watch { watch }),
+            (false, None) if counts.0 % 2 == 0 => {
+                let latencies = [(Duration::from_nanos(counts.1), counts.2 % 1000)].into_iter().collect();
+                let (target, faults) = (summary.target, words);
+                let (seconds, unsent) = (seconds.0, counts.3);
+                Some(Ending::Ping { ping: PingSummary { target, seconds, unsent, faults, latencies, ..PingSummary::default() } })
+            }
             (false, None) => None,
         };
         run

@@ -2,7 +2,7 @@
 //!
 //! Sizes step in powers of two (0, 64 MiB, 128 MiB), times in 1, 2, 5 and the divisions of the hour, everything else in 1, 2, 5.
 
-use echoctl_record::{Bytes, Rate, Seconds};
+use echoctl_record::{Bytes, Latency, Rate, Seconds};
 
 /// Unit of the values of an axis: how they are rounded and printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -14,6 +14,8 @@ pub enum Unit {
     Rate,
     /// Seconds, printed as `250 ms` or `4.2 s`.
     Seconds,
+    /// Seconds of a latency, printed as `1.4 ms`.
+    Latency,
     /// A plain number.
     Plain,
 }
@@ -27,7 +29,8 @@ impl Unit {
             // Like sizes, rates are limited to 64 bits: a label has no room for more digits.
             Unit::Rate => format!("{sign}{}", Rate(size.min(u64::MAX as f64))),
             Unit::Seconds if size < 1e12 => format!("{sign}{}", Seconds(size)),
-            Unit::Seconds => format!("{sign}{} s", short(size)),
+            Unit::Latency if size < 1e12 => format!("{sign}{}", Latency(size)),
+            Unit::Seconds | Unit::Latency => format!("{sign}{} s", short(size)),
             Unit::Plain => format!("{sign}{}", short(size)),
         }
     }
@@ -41,7 +44,7 @@ impl Unit {
                 .into_iter()
                 .find(|step| *step >= least)
                 .unwrap_or_else(|| 3600.0 * decimal_step(least / 3600.0)),
-            Unit::Seconds | Unit::Plain => decimal_step(least),
+            Unit::Seconds | Unit::Latency | Unit::Plain => decimal_step(least),
         }
     }
 }
@@ -111,6 +114,7 @@ impl Unit {
         match self {
             Unit::Bytes | Unit::Rate => 1024.0,
             Unit::Seconds | Unit::Plain => 1.0,
+            Unit::Latency => 1e-3,
         }
     }
 }

@@ -3,7 +3,8 @@
 //! A run without samples has sentences in place of its charts; one without a summary was interrupted, and the page says so.
 
 use echoctl_record::{
-    Bytes, Ending, Integrity, Run, Sample, Seconds, SocketLimits, Summary, WatchSummary, count,
+    Bytes, Ending, Integrity, Latency, PingSummary, Run, Sample, Seconds, SocketLimits, Summary,
+    WatchSummary, count,
 };
 
 use crate::{Block, Chart, Page, Section, Table, charts, tables};
@@ -13,11 +14,17 @@ pub fn run_page(run: &Run) -> Page {
     let samples = run.samples.as_slice();
     let lead = match &run.ending {
         Some(Ending::Flood { summary } | Ending::Audit { summary, .. }) => lead(summary),
+        Some(Ending::Ping { ping }) => ping_lead(ping),
         Some(Ending::Watch { watch }) => watch_lead(watch),
         None => "The run was interrupted: it has no summary.".to_owned(),
     };
-    let mut page = Page::new(format!("A run against {}", run.target), lead)
-        .open(Block::Figures(figures(run)))
+    let mut page =
+        Page::new(format!("A run against {}", run.target), lead).open(Block::Figures(figures(run)));
+    if let Some(ping) = run.ping() {
+        let chart = charts::latencies(&ping.latencies);
+        page = page.section(with_charts(Section::new("Round-trip times").paragraph(LATENCIES), [chart]));
+    }
+    page = page
         .section(where_the_bytes_were(samples, &run.machine.socket_limits()))
         .section(memory_in_use(run))
         .section(with_charts(
@@ -94,6 +101,16 @@ fn lead(summary: &Summary) -> String {
     }
 }
 
+fn ping_lead(ping: &PingSummary) -> String {
+    let latencies = &ping.latencies;
+    let frames = count(latencies.count(), "frame");
+    let times = [0.5, 0.99, 1.0].map(|quantile| latencies.quantile(quantile).map(Latency));
+    let [Some(median), Some(p99), Some(max)] = times else { return "No frame came back.".to_owned() };
+    format!(
+        "{frames} came back: half of them within {median}, 99 of 100 within {p99}, the slowest after {max}."
+    )
+}
+
 fn watch_lead(watch: &WatchSummary) -> String {
     let connections = count(watch.connections_seen, "connection");
     let (most, queued) = (watch.max_connections, Bytes(watch.max_queued));
@@ -162,6 +179,9 @@ fn with_charts(section: Section, charts: impl IntoIterator<Item = Chart>) -> Sec
         false => section.chart(chart),
     })
 }
+
+const LATENCIES: &str = "From the left to the right, the round-trip time that more and more of the frames did not exceed. With a \
+    fixed rate, each frame counts from when it was due, so a stall of the server counts in every frame that was due meanwhile.";
 
 const QUEUES: &str = "Each band is a place where bytes wait, in the order in which they pass through: the sending client \
     at the top, the reading client at the bottom. The height of all bands is what was sent and not yet read back. The band \

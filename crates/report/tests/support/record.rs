@@ -27,7 +27,8 @@ pub(crate) fn check_run(run: &Run, length: usize) {
         check_markup(&compare_page(("one", one), ("two", other)).to_string(), length);
         charts::compare(("one", &one.samples), ("two", &other.samples))
     });
-    for chart in own.iter().chain(compared.iter().flatten()) {
+    let latencies = run.ping().map(|ping| charts::latencies(&ping.latencies));
+    for chart in own.iter().chain(compared.iter().flatten()).chain(&latencies) {
         check_chart(chart);
     }
     check_markup(&svg::sheet(&own, svg::Size::WIDE), 0);

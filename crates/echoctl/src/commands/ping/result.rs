@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use echoctl_client::{PingConfig, PingOutcome};
-use echoctl_record::{SCHEMA_VERSION, count};
+use echoctl_record::{Latency, SCHEMA_VERSION, count};
 use serde::Serialize;
 
 use crate::output::present;
@@ -76,13 +76,17 @@ impl fmt::Display for Summary {
             self.count,
             self.size,
             self.framing,
-            if self.seconds < SHORT_RUN { time(self.seconds) } else { format!("{:.2} s", self.seconds) },
+            if self.seconds < SHORT_RUN {
+                Latency(self.seconds).to_string()
+            } else {
+                format!("{:.2} s", self.seconds)
+            },
             count(self.connections as u64, "connection"),
             self.rate.map_or("closed loop".to_owned(), |rate| format!("{rate} per second planned")),
         )?;
         for (name, value) in self.times {
             if let Some(seconds) = value {
-                write!(f, "\n  {:8}{:>12}", name.replace("p999", "p99.9"), time(seconds))?;
+                write!(f, "\n  {:8}{:>12}", name.replace("p999", "p99.9"), Latency(seconds))?;
             }
         }
         let mut notes = Vec::new();
@@ -90,7 +94,7 @@ impl fmt::Display for Summary {
             notes.push(format!("{:.0} frames per second", self.count as f64 / self.seconds));
         }
         if let [(_, Some(p50)), (_, Some(p99))] = self.late {
-            let (p50, p99) = (time(p50), time(p99));
+            let (p50, p99) = (Latency(p50), Latency(p99));
             notes.push(format!(
                 "this client sent late by p50 {p50}, p99 {p99}, which the times above include"
             ));
@@ -111,32 +115,8 @@ impl fmt::Display for Summary {
     }
 }
 
-/// A time with at most four digits, in a suitable unit.
-fn time(seconds: f64) -> String {
-    let (value, unit) = match seconds {
-        s if s < 1e-3 => (s * 1e6, "µs"),
-        s if s < 1.0 => (s * 1e3, "ms"),
-        s => (s, "s"),
-    };
-    let decimals = usize::from(value < 100.0);
-    format!("{value:.decimals$} {unit}")
-}
-
 /// A run of fewer seconds has no rate: its time is mostly that of starting and stopping.
 const SHORT_RUN: f64 = 0.1;
 
 /// Unsent frames up to one per this many sent frames are normal at the end of the time.
 const UNSENT_PER_SENT: u64 = 100;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_have_a_suitable_unit() {
-        assert_eq!(time(0.000_018_24), "18.2 µs");
-        assert_eq!(time(0.000_999), "999 µs");
-        assert_eq!(time(0.012), "12.0 ms");
-        assert_eq!(time(3.0), "3.0 s");
-    }
-}

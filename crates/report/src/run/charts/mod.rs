@@ -6,6 +6,7 @@
 //! A quantity that is not visible on this system is left out, and the description names it.
 
 mod compare;
+mod latencies;
 mod phases;
 mod rates;
 mod windows;
@@ -15,6 +16,7 @@ use std::ops::RangeInclusive;
 use echoctl_record::{Queue, Queues, Sample, SocketLimits};
 
 pub use compare::compare;
+pub use latencies::latencies;
 pub use phases::{phases, stall};
 pub use rates::rates;
 pub use windows::{output, window};

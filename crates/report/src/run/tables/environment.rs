@@ -14,6 +14,8 @@ pub fn environment(run: &Run) -> Table {
     let rows = [
         ("command", run.command.join(" ")),
         ("started", if run.started > 0 { utc(run.started) } else { String::new() }),
+        ("host", run.host.clone().unwrap_or_default()),
+        ("machine", machine_number(run).unwrap_or_default()),
         ("echoctl", run.version.clone()),
         ("system", system.join(" ")),
         ("processors", if machine.processors > 0 { machine.processors.to_string() } else { String::new() }),
@@ -24,6 +26,12 @@ pub fn environment(run: &Run) -> Table {
     let sysctls = machine.sysctls.iter().map(|(name, value)| (name.clone(), value.replace('\t', " ")));
     let known = rows.chain(sysctls).filter(|(_, value)| !value.is_empty());
     known.fold(Table::default(), |table, (name, value)| table.row([name, value]))
+}
+
+/// Its number among the machines of one run, from 0: `2 of 8`.
+pub(super) fn machine_number(run: &Run) -> Option<String> {
+    let index = run.index?;
+    Some(run.of.map_or_else(|| index.to_string(), |of| format!("{index} of {of}")))
 }
 
 /// Seconds since 1970 as a date and a time of day.

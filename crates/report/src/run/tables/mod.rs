@@ -2,6 +2,7 @@
 
 mod census;
 mod environment;
+mod latencies;
 mod other_clients;
 
 use std::collections::HashMap;
@@ -13,6 +14,7 @@ use echoctl_record::{
 
 pub use census::census;
 pub use environment::environment;
+use latencies::ping_table;
 pub use other_clients::other_clients;
 
 use crate::{Table, charts, shown};
@@ -53,6 +55,7 @@ pub fn ending(run: &Run) -> Option<Table> {
         Ending::Flood { summary } | Ending::Audit { summary, .. } => {
             client_table(summary, inside_server(run))
         }
+        Ending::Ping { ping } => ping_table(ping),
         Ending::Watch { watch } => watch_table(&run.target, watch),
     })
 }
