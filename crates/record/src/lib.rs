@@ -9,6 +9,8 @@
 //! - [`Summary`]: totals and verdict of a run; [`WatchSummary`]: totals of a watch.
 //! - [`PingSummary`]: totals of a ping, with the [`Latencies`] of its frames, which merge exactly.
 //! - [`ConnectionLog`]: the counters of single connections, made by a [`ConnectionLogger`].
+//! - [`ConnectionFigures`]: what the kernel shows of one connection; [`Diagnosis`]: its [`ConnectionCause`]; [`ConnectionRow`]: both,
+//!   as printed and kept; [`ListenerFigures`]: what is not accepted yet.
 //! - [`Run`]: the file of a run, with the [`Machine`] that it was made on; [`Limit`]: its maximum size.
 //! - [`printable`]: makes untrusted text safe to print.
 //! - [`Bytes`], [`Rate`], [`Seconds`], [`Latency`], [`count`]: print sizes, rates, times and counts, the same way everywhere.
@@ -17,6 +19,7 @@
 
 mod bystanders;
 mod census;
+mod connection;
 mod connection_log;
 mod control;
 mod ending;
@@ -38,6 +41,10 @@ mod verdict;
 
 pub use bystanders::{Bystanders, Service};
 pub use census::{Census, Marked};
+pub use connection::{
+    ConnectionCause, ConnectionFigures, ConnectionPhase, ConnectionRow, Diagnosis, ListenerFigures,
+    SocketTimer, Stalled,
+};
 pub use connection_log::{ConnectionLog, ConnectionLogger, LogPoint, LoggedConnection, PathCounters};
 pub use control::Control;
 pub use ending::Ending;

@@ -5,6 +5,7 @@
 //!
 //! - [`audit`]: judges what an attack on a server recorded, and decides when it has recorded enough.
 //! - [`flood`]: judges what our own client observed, where it did not read or read slowly.
+//! - [`diagnose`]: finds what one connection of a watched server waits for.
 //! - [`demo`]: judges one side of the demo, whose client stops at a known time.
 //! - [`trend`]: finds the direction of a series of measurements in spite of outliers.
 //! - [`unwritten`]: decides whether the server's memory can hold what it has not written back.
@@ -13,6 +14,7 @@
 
 mod advice;
 pub mod audit;
+mod connection;
 pub mod demo;
 pub mod flood;
 mod judgement;
@@ -21,6 +23,7 @@ pub mod trend;
 pub mod unwritten;
 
 pub use advice::Advice;
+pub use connection::diagnose;
 pub use judgement::Judgement;
 
 /// Seconds without progress from which on a producer counts as held back. Shorter waits are normal: the kernel wakes a writer only

@@ -1,9 +1,7 @@
 //! The events of `watch --json`.
 
-use echoctl_record::Sample;
+use echoctl_record::{ConnectionRow, ListenerFigures, Sample};
 use serde::Serialize;
-
-use super::row::Row;
 
 /// First event: what is watched.
 #[derive(Serialize)]
@@ -22,5 +20,6 @@ pub(super) struct WatchingEvent {
 pub(super) struct SampleEvent<'a> {
     #[serde(flatten)]
     pub(super) sample: &'a Sample,
-    pub(super) top: &'a [Row],
+    pub(super) top: &'a [ConnectionRow],
+    pub(super) listeners: &'a [ListenerFigures],
 }

@@ -3,6 +3,7 @@
 mod args;
 mod door;
 mod json;
+mod listeners;
 mod listening;
 mod row;
 mod schedule;
@@ -29,7 +30,6 @@ use crate::terminal::interrupt;
 use crate::terminal::screen::Screen;
 pub(crate) use args::Args;
 use json::{SampleEvent, WatchingEvent};
-use row::Row;
 use schedule::Schedule;
 use text::WatchText;
 use totals::Totals;
@@ -156,12 +156,14 @@ impl Watch {
         let sample = &observation.sample;
         match &mut self.view {
             View::Live(screen) => {
-                let (rows, seen) = (Row::all(&self.tracker, &self.owners), self.tracker.connections_seen());
+                let (rows, seen) = (row::all(&self.tracker, &self.owners), self.tracker.connections_seen());
                 screen.draw(self.text.screen(sample, &rows, seen, terminal_size()))
             }
             View::Json { top } if line_is_due => {
-                let rows = Row::all(&self.tracker, &self.owners);
-                offer_json("sample", &SampleEvent { sample, top: &rows[..rows.len().min(*top)] })
+                let rows = row::all(&self.tracker, &self.owners);
+                let listeners = listeners::all(&self.tracker);
+                let event = SampleEvent { sample, top: &rows[..rows.len().min(*top)], listeners: &listeners };
+                offer_json("sample", &event)
             }
             View::Lines if line_is_due => offer_line(self.text.line(sample)),
             _ => Ok(()),

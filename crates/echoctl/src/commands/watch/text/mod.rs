@@ -17,11 +17,10 @@
 use std::fmt::Write;
 use std::io;
 
-use echoctl_observe::WaitsFor;
-use echoctl_record::{Bytes, Queue, Queues, Sample, Seconds, WatchSummary, count};
+use echoctl_record::{Bytes, ConnectionRow, Queue, Queues, Sample, Seconds, Stalled, WatchSummary, count};
 use echoctl_report::{Recent, labelled, wrap};
 
-use super::row::{Row, buffered};
+use super::row::buffered;
 use crate::output::{print, terminal_size};
 
 /// Prints a server again and again. Remembers a few seconds, for rates.
@@ -66,7 +65,7 @@ impl WatchText {
     pub(super) fn screen(
         &self,
         sample: &Sample,
-        rows: &[Row],
+        rows: &[ConnectionRow],
         seen: u64,
         (columns, lines): (usize, usize),
     ) -> String {
@@ -95,13 +94,13 @@ impl WatchText {
     }
 
     /// The server as a whole.
-    fn head(&self, sample: &Sample, rows: &[Row], seen: u64, columns: usize) -> String {
+    fn head(&self, sample: &Sample, rows: &[ConnectionRow], seen: u64, columns: usize) -> String {
         let mut connections = format!("{} now, {seen} seen", sample.connections);
         let mut joint = "; waiting ";
         for (side, name) in
-            [(WaitsFor::Client, "the client"), (WaitsFor::Server, "the server"), (WaitsFor::Both, "both")]
+            [(Stalled::Client, "the client"), (Stalled::Server, "the server"), (Stalled::Both, "both")]
         {
-            let count = rows.iter().filter(|row| row.waits_for == side).count();
+            let count = rows.iter().filter(|row| row.waits_for == Some(side)).count();
             if count > 0 {
                 let _ = write!(connections, "{joint}for {name}: {count}");
                 joint = ", ";
@@ -173,17 +172,17 @@ impl Table {
 
     fn total(&self, sample: &Sample) -> String {
         let queues = Queues::of(sample);
-        self.sizes("total", KERNEL_QUEUES.map(|queue| queues[queue]), WaitsFor::Neither)
+        self.sizes("total", KERNEL_QUEUES.map(|queue| queues[queue]), None)
     }
 
-    fn row(&self, row: &Row) -> String {
+    fn row(&self, row: &ConnectionRow) -> String {
         let sizes = [row.client_send, Some(row.server_receive), Some(row.server_send), row.client_receive];
         self.sizes(&shortened(&row.client, self.name - 1), sizes, row.waits_for)
     }
 
-    fn sizes(&self, name: &str, sizes: [Option<u64>; 4], waits_for: WaitsFor) -> String {
+    fn sizes(&self, name: &str, sizes: [Option<u64>; 4], waits_for: Option<Stalled>) -> String {
         let sizes = sizes.map(size);
-        let waits_for = if waits_for == WaitsFor::Neither { String::new() } else { waits_for.to_string() };
+        let waits_for = waits_for.map(|side| side.to_string()).unwrap_or_default();
         self.line(name, sizes.each_ref().map(String::as_str), &waits_for)
     }
 }

@@ -1,14 +1,15 @@
 //! The screen of `watch`, drawn from constructed observations.
 
 use echoctl_observe::Door;
+use echoctl_record::ConnectionCause;
 
 use super::*;
 use crate::commands::watch::door;
 
 #[test]
 fn the_screen_fits_its_terminal() {
-    let mut rows: Vec<Row> = (0..200).map(row).collect();
-    rows[7].waits_for = WaitsFor::Both;
+    let mut rows: Vec<ConnectionRow> = (0..200).map(row).collect();
+    rows[7].waits_for = Some(Stalled::Both);
     let mut watch =
         WatchText::new("0.0.0.0:6379: ".to_owned() + &"x".repeat(200), door::sentence(Door::Files));
     let sample = sample(3.2, 200);
@@ -74,11 +75,13 @@ fn sample(t: f64, connections: u32) -> Sample {
     }
 }
 
-fn row(number: u16) -> Row {
-    Row {
+fn row(number: u16) -> ConnectionRow {
+    ConnectionRow {
         client: format!("[2001:db8:1:2:3:4:5:6]:{}", 40_000 + number),
         server: "127.0.0.1:80".parse().ok(),
         state: "ESTABLISHED".to_owned(),
+        cause: ConnectionCause::ClientDoesNotRead,
+        cause_seconds: Some(42.0),
         received: Some(1 << 40),
         written: Some(1 << 40),
         client_send: Some(4_194_304),
@@ -89,6 +92,7 @@ fn row(number: u16) -> Row {
         window: Some(1),
         window_zero_seconds: None,
         kernel_memory: Some(1),
-        waits_for: WaitsFor::Client,
+        waits_for: Some(Stalled::Client),
+        ..ConnectionRow::default()
     }
 }

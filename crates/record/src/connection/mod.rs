@@ -1,0 +1,18 @@
+//! One connection of a watched server: what the kernel shows of it, why bytes wait in it, and the row that is printed and kept.
+//!
+//! ```text
+//! ConnectionFigures ──(the rule, in the crate verdict)──► Diagnosis ──► ConnectionRow
+//! ```
+
+mod age;
+mod cause;
+mod diagnosis;
+mod figures;
+mod listener;
+mod row;
+
+pub use cause::{ConnectionCause, Stalled};
+pub use diagnosis::Diagnosis;
+pub use figures::{ConnectionFigures, ConnectionPhase, SocketTimer};
+pub use listener::ListenerFigures;
+pub use row::ConnectionRow;

@@ -1,0 +1,80 @@
+//! Each line of the decision table, with figures as kernels show them.
+
+use echoctl_record::{ConnectionCause, ConnectionFigures, Diagnosis, SocketTimer};
+
+use super::diagnose;
+
+/// A healthy connection over loopback that has been observed for a minute, and has nothing to do.
+fn idle() -> ConnectionFigures {
+    ConnectionFigures {
+        client_send: Some(0),
+        server_receive: Some(0),
+        server_send: Some(0),
+        client_receive: Some(0),
+        client_window: Some(65_536),
+        server_window: Some(65_536),
+        since_client_answered: Some(30.0),
+        since_received: Some(30.0),
+        since_sent: Some(30.0),
+        since_server_read: Some(0.0),
+        since_client_read: Some(0.0),
+        client_limited: Some(0.0),
+        receive_rate: Some(0.0),
+        send_rate: Some(0.0),
+        seen_for: 60.0,
+        ..ConnectionFigures::default()
+    }
+}
+
+/// The client's window is closed, and has been for this long.
+fn stalled(seconds: f64) -> ConnectionFigures {
+    ConnectionFigures {
+        server_send: Some(2_500_000),
+        client_receive: Some(500_000),
+        client_window: Some(0),
+        timer: Some(SocketTimer::ZeroWindowProbe),
+        since_client_answered: Some(0.4),
+        since_sent: Some(seconds),
+        since_client_read: Some(seconds),
+        client_limited: Some(1.0),
+        ..idle()
+    }
+}
+
+/// The server leaves bytes unread for this long, and its window is closed.
+fn unread(seconds: f64) -> ConnectionFigures {
+    ConnectionFigures {
+        client_send: Some(2_500_000),
+        server_receive: Some(500_000),
+        server_window: Some(0),
+        since_received: Some(seconds),
+        since_server_read: Some(seconds),
+        ..idle()
+    }
+}
+
+#[track_caller]
+fn assert_cause(figures: &ConnectionFigures, cause: ConnectionCause, seconds: Option<f64>) {
+    assert_eq!(diagnose(figures), Diagnosis { cause, seconds }, "{figures:#?}");
+}
+
+#[test]
+fn a_connection_without_bytes_is_idle_or_flows() {
+    assert_cause(&idle(), ConnectionCause::Idle, Some(30.0));
+    let sent = ConnectionFigures { since_sent: Some(0.3), ..idle() };
+    assert_cause(&sent, ConnectionCause::Flows, None);
+    let busy = ConnectionFigures { receive_rate: Some(5.0), ..idle() };
+    assert_cause(&busy, ConnectionCause::Flows, None);
+}
+
+#[test]
+fn a_client_whose_window_stays_closed_does_not_read() {
+    assert_cause(&stalled(42.0), ConnectionCause::ClientDoesNotRead, Some(42.0));
+    let first_sample = ConnectionFigures { since_client_read: Some(0.0), seen_for: 0.0, ..stalled(42.0) };
+    assert_cause(&first_sample, ConnectionCause::ClientDoesNotRead, Some(42.0));
+}
+
+#[test]
+fn a_server_that_leaves_bytes_unread_does_not_read() {
+    assert_cause(&unread(5.0), ConnectionCause::ServerDoesNotRead, Some(5.0));
+}
