@@ -7,6 +7,7 @@
 //! - [`Verdict`]: the result for a server; [`Evidence`]: what a rule derives it from, with a [`Census`] of the server's memory, how
 //!   [`Bystanders`] were served, what a [`Control`] client got, and which [`StallKind`] and [`Responses`] an HTTP/2 client had.
 //! - [`Summary`]: totals and verdict of a run; [`WatchSummary`]: totals of a watch.
+//! - [`ProcessMap`]: the processes of a host and their connections; [`Pressure`]: how far backpressure reaches in it.
 //! - [`PingSummary`]: totals of a ping, with the [`Latencies`] of its frames, which merge exactly.
 //! - [`ConnectionLog`]: the counters of single connections, made by a [`ConnectionLogger`].
 //! - [`ConnectionFigures`]: what the kernel shows of one connection; [`Diagnosis`]: its [`ConnectionCause`]; [`ConnectionRow`]: both,
@@ -28,6 +29,7 @@ mod intake;
 mod latencies;
 mod lines;
 mod machine;
+mod map;
 mod ping_summary;
 mod printable;
 mod queues;
@@ -54,6 +56,10 @@ pub use evidence::{
 pub use intake::Limit;
 pub use latencies::Latencies;
 pub use machine::{Machine, SocketLimits};
+pub use map::{
+    Begins, Direction, EdgeFlow, Fill, NodeKind, Pressure, PressureHop, PressureRole, ProcessEdge,
+    ProcessMap, ProcessNode, Transport,
+};
 pub use ping_summary::PingSummary;
 pub use printable::{printable, printable_lines};
 pub use queues::{Queue, Queues, peak_during};
