@@ -7,6 +7,7 @@
 //! - [`flood`]: judges what our own client observed, where it did not read or read slowly.
 //! - [`diagnose`]: finds what one connection of a watched server waits for.
 //! - [`demo`]: judges one side of the demo, whose client stops at a known time.
+//! - [`pressure`]: follows backpressure through the processes of a host to the one that absorbs it.
 //! - [`trend`]: finds the direction of a series of measurements in spite of outliers.
 //! - [`unwritten`]: decides whether the server's memory can hold what it has not written back.
 
@@ -19,6 +20,7 @@ pub mod demo;
 pub mod flood;
 mod judgement;
 mod pauses;
+pub mod pressure;
 pub mod trend;
 pub mod unwritten;
 
