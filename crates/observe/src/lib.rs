@@ -11,6 +11,7 @@
 //! | `machine/` | [`machine()`], [`KernelBuffering`], [`TcpMemory`]: the limits of queues; [`available_memory`], [`Cgroup`]; [`loopback()`] |
 //! | `listener/` | [`ServerAddr`]; [`listener_at`]: the socket that accepts connections to an address, and its processes; [`listeners`]: all; [`Target`]: a server to watch |
 //! | `namespace/` | [`SocketTables`]: where the endpoints of a server's connections are looked up, also in a container; [`Door`]: how they are visible |
+//! | `map/` | [`ProcessMapper`]: the processes of this host and the connections between them |
 //! | `sampler/` | [`Connection`], [`UnixConnection`]: where every byte of a connection is; [`Sampler`], [`ConnectionTracker`]: repeated samples of many; [`SelfTest`]: their cost and accuracy |
 //! | `sys/` | system calls that neither the standard library nor socket2 makes |
 //!
@@ -26,6 +27,7 @@ mod sys;
 mod endpoint;
 mod listener;
 mod machine;
+mod map;
 mod namespace;
 mod process;
 mod sampler;
@@ -43,6 +45,7 @@ pub use machine::{
     Cgroup, KernelBuffering, MemoryShare, QueueLimits, SysctlRange, TcpMemory, available_memory, loopback,
     machine, processor_model, shared_memory,
 };
+pub use map::ProcessMapper;
 pub use namespace::{Door, SocketTables, is_in_other_namespace};
 pub use process::{
     CensusCount, CensusScope, FileGrowth, Memory, Owner, Process, ProcessTree, ProcessorTime, RootExit,

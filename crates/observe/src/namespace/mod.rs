@@ -11,6 +11,7 @@
 
 mod door;
 mod listening_addresses;
+mod lists;
 mod socket_tables;
 mod text_table;
 

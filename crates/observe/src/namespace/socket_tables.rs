@@ -11,11 +11,11 @@ use crate::{Error, SocketDiag, SocketEntry, TcpState, UnixSocket};
 #[derive(Debug)]
 pub struct SocketTables {
     /// `None` without sock_diag (another system or a sandbox).
-    own: Option<SocketDiag>,
+    pub(super) own: Option<SocketDiag>,
     /// Whether a process of the server is in this program's namespace, or none is known.
     pub(super) is_in_own: bool,
     /// The other namespaces of the server's processes.
-    others: Vec<Opened>,
+    pub(super) others: Vec<Opened>,
     /// Whether a process is in a namespace whose tables are not visible.
     is_closed: bool,
     /// By the client's port, the addresses of the only connection that a server elsewhere has with that port.
@@ -124,27 +124,6 @@ impl SocketTables {
             |diag| diag.connections(port),
             |socket| (port == 0 || socket.local.port() == port) && is_connected(socket.state),
         )
-    }
-
-    /// All connections in each namespace that is visible: this program's, and then the others of the server's processes.
-    ///
-    /// # Errors
-    /// If the kernel refuses the request.
-    pub fn by_namespace(&mut self) -> Result<Vec<Vec<SocketEntry>>, Error> {
-        let mut all = Vec::new();
-        if let Some(own) = &mut self.own {
-            all.push(own.connections(0)?);
-        }
-        for other in &mut self.others {
-            all.push(match other {
-                Opened::Netlink(diag) => diag.connections(0)?,
-                Opened::Files(table) => {
-                    let sockets = table.sockets().map_err(Error::kernel(OPERATION))?;
-                    sockets.iter().filter(|socket| is_connected(socket.state)).copied().collect()
-                }
-            });
-        }
-        Ok(all)
     }
 
     /// All Unix-domain sockets that are connected, of the server's namespaces and of this program's.
@@ -280,7 +259,7 @@ impl SocketTables {
     }
 }
 
-const OPERATION: &str = "read the sockets in /proc";
+pub(super) const OPERATION: &str = "read the sockets in /proc";
 
 /// Of these sockets, those of accepted connections by the client's port; `None` for a port that several have.
 fn accepted_by_client_port(all: &[SocketEntry]) -> BTreeMap<u16, Option<(SocketAddr, SocketAddr)>> {
@@ -299,7 +278,7 @@ fn accepted_by_client_port(all: &[SocketEntry]) -> BTreeMap<u16, Option<(SocketA
 }
 
 /// Whether a socket in this state is a connection with data, as in [`SocketDiag::connections`].
-fn is_connected(state: TcpState) -> bool {
+pub(super) fn is_connected(state: TcpState) -> bool {
     use TcpState::{Closed, Listen, SynReceived, TimeWait, Unknown};
     !matches!(state, Closed | Listen | SynReceived | TimeWait | Unknown(_))
 }

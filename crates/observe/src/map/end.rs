@@ -1,0 +1,98 @@
+//! One end of a connection, of TCP or of a Unix-domain socket, reduced to what the map needs.
+
+use std::net::IpAddr;
+
+use echoctl_record::{EdgeFlow, Fill};
+
+use crate::{SocketEntry, Timer, UnixSocket};
+
+/// The owner of an end of a connection. Ordered as nodes are listed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Owner {
+    /// A process.
+    Process(u32),
+    /// A process of this user, whose files are hidden, at this address.
+    User(String, String),
+    /// Another host.
+    Remote(IpAddr),
+    /// A process that is not visible, at this address.
+    Hidden(String),
+}
+
+/// One end that is visible. Sizes in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct End {
+    pub(super) inode: u32,
+    pub(super) unread: u64,
+    pub(super) unacknowledged: u64,
+    /// Read by its process since the connection was opened.
+    pub(super) read: Option<u64>,
+    /// Acknowledged by its peer since then; a SYN counts as one.
+    pub(super) acknowledged: Option<u64>,
+    /// Whether a write would block: the send queue is full, or the peer's window is closed before bytes that wait.
+    pub(super) cannot_write: bool,
+    /// Whether it accepts no more bytes from its peer.
+    pub(super) is_closed_to_peer: bool,
+    /// Whether it sends segments again that the peer has room for and does not acknowledge.
+    pub(super) is_unanswered: bool,
+}
+
+impl End {
+    pub(super) fn of_tcp(entry: &SocketEntry) -> End {
+        let unacknowledged = entry.unacknowledged();
+        let waits_for_window = entry.info.is_some_and(|info| info.snd_wnd == Some(0))
+            || entry.timer == Some(Timer::ZeroWindowProbe);
+        let is_full = entry.memory.is_some_and(|memory| !memory.is_writable());
+        let is_closed = entry.info.is_some_and(|info| info.rcv_wnd == Some(0))
+            || entry.memory.is_some_and(|memory| memory.receive >= memory.receive_limit.max(1));
+        End {
+            inode: entry.inode,
+            unread: entry.unread(),
+            unacknowledged,
+            read: entry
+                .info
+                .and_then(|info| info.payload_received())
+                .map(|received| received.saturating_sub(entry.unread())),
+            acknowledged: entry.info.and_then(|info| info.bytes_acked),
+            cannot_write: unacknowledged > 0 && (waits_for_window || is_full),
+            is_closed_to_peer: is_closed,
+            is_unanswered: entry.timer == Some(Timer::Retransmit) && !waits_for_window,
+        }
+    }
+
+    /// Nothing is in flight over a Unix-domain socket, and the kernel counts no bytes.
+    pub(super) fn of_unix(socket: &UnixSocket) -> End {
+        End {
+            inode: socket.inode,
+            unread: socket.unread,
+            cannot_write: socket.is_writable() == Some(false),
+            ..End::default()
+        }
+    }
+}
+
+/// What flows from `writer` to `reader` over one connection now; `None` for an end that is not visible.
+pub(super) fn flow(writer: Option<&End>, reader: Option<&End>) -> EdgeFlow {
+    let send_queue = writer.map(|end| end.unacknowledged);
+    let receive_queue = reader.map(|end| end.unread);
+    let is_full = match (writer, reader) {
+        (Some(writer), _) => writer.cannot_write,
+        (None, Some(reader)) => reader.is_closed_to_peer && reader.unread > 0,
+        (None, None) => false,
+    };
+    let fill = match send_queue.unwrap_or(0) + receive_queue.unwrap_or(0) {
+        _ if is_full => Fill::Full,
+        0 => Fill::Empty,
+        _ => Fill::Partial,
+    };
+    EdgeFlow { send_queue, receive_queue, fill, full: is_full.into(), ..EdgeFlow::default() }
+}
+
+/// Bytes that have passed from `writer` to `reader` so far: those that were read, or where the reader is not visible those that its
+/// kernel has acknowledged.
+pub(super) fn passed(writer: Option<&End>, reader: Option<&End>) -> Option<u64> {
+    match reader {
+        Some(reader) => reader.read,
+        None => writer?.acknowledged,
+    }
+}
