@@ -28,6 +28,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PID", value_parser = values::number::<u32>(values::PIDS), help_heading = "Target")]
     pub(super) pid: Option<u32>,
 
+    /// Map processes and connections, and find the one that absorbs backpressure
+    ///
+    /// With PIDs, the part of the map that these processes are connected with.
+    #[arg(long, value_name = "PID", num_args = 0.., value_parser = values::number::<u32>(values::PIDS), conflicts_with_all = ["targets", "pid", "top", "record"], help_heading = "Target", hide = true)]
+    pub(super) map: Option<Vec<u32>>,
+
     /// Stop after this time [default: at Ctrl-C]
     #[arg(short = 't', long = "for", value_name = "TIME", value_parser = values::duration, help_heading = "Limits")]
     pub(super) duration: Option<Duration>,

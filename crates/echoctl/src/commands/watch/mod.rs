@@ -5,6 +5,7 @@ mod door;
 mod json;
 mod listeners;
 mod listening;
+mod map;
 mod row;
 mod schedule;
 mod target;
@@ -36,6 +37,9 @@ use totals::Totals;
 
 pub(crate) fn run(args: Args) -> Outcome {
     output::set_plain(args.plain);
+    if let Some(pids) = &args.map {
+        return map::run(pids, &args);
+    }
     // Each process of the server needs three open files. Where the limit cannot be raised, fewer processes are visible.
     let _ = raise_descriptor_limit();
     let default =
