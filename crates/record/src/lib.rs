@@ -12,6 +12,7 @@
 //! - [`ConnectionLog`]: the counters of single connections, made by a [`ConnectionLogger`].
 //! - [`ConnectionFigures`]: what the kernel shows of one connection; [`Diagnosis`]: its [`ConnectionCause`]; [`ConnectionRow`]: both,
 //!   as printed and kept; [`ListenerFigures`]: what is not accepted yet.
+//! - [`MetricsFigures`]: what is exported to a monitoring system.
 //! - [`Run`]: the file of a run, with the [`Machine`] that it was made on; [`Limit`]: its maximum size.
 //! - [`printable`]: makes untrusted text safe to print.
 //! - [`Bytes`], [`Rate`], [`Seconds`], [`Latency`], [`count`]: print sizes, rates, times and counts, the same way everywhere.
@@ -30,6 +31,7 @@ mod latencies;
 mod lines;
 mod machine;
 mod map;
+mod metrics;
 mod ping_summary;
 mod printable;
 mod queues;
@@ -60,6 +62,7 @@ pub use map::{
     Begins, Direction, EdgeFlow, Fill, NodeKind, Pressure, PressureHop, PressureRole, ProcessEdge,
     ProcessMap, ProcessNode, Transport,
 };
+pub use metrics::{ListenerMetrics, MetricsFigures, OwnServerMetrics, QueueMetrics};
 pub use ping_summary::PingSummary;
 pub use printable::{printable, printable_lines};
 pub use queues::{Queue, Queues, peak_during};

@@ -1,7 +1,7 @@
 //! Dependencies between the crates run one way, and versions and lints are declared only in the root manifest.
 //!
 //! ```text
-//! proto  <- server, client          record <- observe, verdict, report   echoctl -> all
+//! proto  <- server, client          record <- observe, verdict, report, live   echoctl -> all
 //! client, observe, verdict <- trial <- audit <- lab                      bench   -> observe, proto, report, trial, verdict
 //! ```
 //!
@@ -17,7 +17,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
 }
 
 /// For each crate, those of ours that it may depend on, in tests too. Tests may use `testkit` as well, in every crate.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("proto", &[]),
     ("http2", &[]),
     ("record", &[]),
@@ -26,12 +26,16 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("observe", &["record"]),
     ("verdict", &["record"]),
     ("report", &["record"]),
+    ("live", &["record"]),
     ("trial", &["client", "observe", "record", "verdict"]),
     ("audit", &["http2", "observe", "record", "trial", "verdict"]),
     ("lab", &["audit", "client", "observe", "proto", "record", "report", "server", "trial", "verdict"]),
     (
         "echoctl",
-        &["audit", "client", "lab", "observe", "proto", "record", "report", "server", "trial", "verdict"],
+        &[
+            "audit", "client", "lab", "live", "observe", "proto", "record", "report", "server", "trial",
+            "verdict",
+        ],
     ),
     ("bench", &["observe", "proto", "report", "trial", "verdict"]),
     ("testkit", &[]),
@@ -44,7 +48,7 @@ const RESERVED: [(&str, &[&str], &str); 3] = [
     ("clap", &["echoctl"], "only `echoctl` parses a command line"),
     (
         "tokio",
-        &["server", "client", "trial", "lab", "echoctl", "bench", "http2"],
+        &["server", "client", "trial", "lab", "live", "echoctl", "bench", "http2"],
         "the other crates work with any runtime, or with none (`http2` only tests with one)",
     ),
 ];

@@ -1,0 +1,282 @@
+//! A listener whose connections are limited in number, and in the time in which they make no progress.
+//!
+//! | a client that | is disconnected after |
+//! |---|---|
+//! | sends a request slowly | [`STALL_LIMIT`] from its first byte |
+//! | does not read a reply | [`STALL_LIMIT`] without an acknowledged byte |
+//! | sends nothing | [`IDLE_LIMIT`] |
+//!
+//! The limits are those of the socket: they hold whatever the protocol above it waits for.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep, sleep};
+
+/// A listener with at most [`MAX_CONNECTIONS`]; further ones wait in the accept queue.
+#[derive(Debug)]
+pub(crate) struct BoundedListener {
+    listener: TcpListener,
+    room: Arc<Semaphore>,
+    limits: Limits,
+}
+
+/// Times without progress after which a connection ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Within a request or a reply.
+    pub(crate) stall: Duration,
+    /// Between a reply and the next request.
+    pub(crate) idle: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { stall: STALL_LIMIT, idle: IDLE_LIMIT }
+    }
+}
+
+impl BoundedListener {
+    pub(crate) fn new(listener: TcpListener, limits: Limits) -> BoundedListener {
+        BoundedListener { listener, room: Arc::new(Semaphore::new(MAX_CONNECTIONS)), limits }
+    }
+}
+
+impl axum::serve::Listener for BoundedListener {
+    type Io = BoundedStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (BoundedStream, SocketAddr) {
+        loop {
+            // The semaphore is never closed.
+            let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else {
+                std::future::pending().await
+            };
+            match self.listener.accept().await {
+                Ok((stream, peer)) => return (BoundedStream::new(stream, permit, self.limits), peer),
+                // Out of file descriptors, or a connection that was reset meanwhile.
+                Err(_) => sleep(ACCEPT_BACKOFF).await,
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+/// A connection that fails with [`TimedOut`](io::ErrorKind::TimedOut) when it makes no progress.
+#[derive(Debug)]
+pub(crate) struct BoundedStream {
+    stream: TcpStream,
+    limits: Limits,
+    deadline: Pin<Box<Sleep>>,
+    state: State,
+    /// Returned when the connection is dropped.
+    _permit: OwnedSemaphorePermit,
+}
+
+/// What the deadline is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nothing was received since the last write.
+    Idle,
+    /// A part of a request was received. What follows does not move the deadline.
+    Receiving,
+    /// The kernel accepts nothing more: the client does not read.
+    Blocked,
+}
+
+impl BoundedStream {
+    fn new(stream: TcpStream, permit: OwnedSemaphorePermit, limits: Limits) -> BoundedStream {
+        // The first request is due at once.
+        let deadline = Box::pin(sleep(limits.stall));
+        BoundedStream { stream, limits, deadline, state: State::Idle, _permit: permit }
+    }
+
+    fn enter(&mut self, state: State) {
+        self.state = state;
+        let limit = if state == State::Idle { self.limits.idle } else { self.limits.stall };
+        self.deadline.as_mut().reset(Instant::now() + limit);
+    }
+
+    /// Waits, or fails once the deadline has passed.
+    fn poll_deadline<T>(&mut self, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+        ready!(self.deadline.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    fn wrote(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Pending => {
+                if self.state != State::Blocked {
+                    self.enter(State::Blocked);
+                }
+                self.poll_deadline(context)
+            }
+            written => {
+                self.enter(State::Idle);
+                written
+            }
+        }
+    }
+}
+
+impl AsyncRead for BoundedStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        match Pin::new(&mut this.stream).poll_read(context, buffer) {
+            Poll::Pending => this.poll_deadline(context),
+            read => {
+                if this.state == State::Idle {
+                    this.enter(State::Receiving);
+                }
+                read
+            }
+        }
+    }
+}
+
+impl AsyncWrite for BoundedStream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write(context, bytes);
+        this.wrote(context, written)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write_vectored(context, bytes);
+        this.wrote(context, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}
+
+/// Connections at a time: a few scrapers and browsers. Each takes a few tens of KiB.
+const MAX_CONNECTIONS: usize = 64;
+
+/// As long as Prometheus waits for a reply by default.
+const STALL_LIMIT: Duration = Duration::from_secs(10);
+
+/// Longer than the usual intervals of a scraper that keeps its connection (15 s to 2 min).
+const IDLE_LIMIT: Duration = Duration::from_secs(150);
+
+/// Until the next attempt to accept, after the kernel has refused one.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use axum::serve::Listener;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// Far shorter than the idle limit: whichever ends a connection is known from how long it took.
+    const SHORT: Duration = Duration::from_millis(200);
+    const LONG: Duration = Duration::from_secs(3600);
+
+    /// A client and the server's end of its connection.
+    async fn connected(limits: Limits) -> (TcpStream, BoundedStream) {
+        let mut listener = listener(limits).await;
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (client, listener.accept().await.0)
+    }
+
+    async fn listener(limits: Limits) -> BoundedListener {
+        BoundedListener::new(TcpListener::bind("127.0.0.1:0").await.unwrap(), limits)
+    }
+
+    fn timed_out<T: std::fmt::Debug>(result: io::Result<T>) {
+        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_is_disconnected() {
+        let (_client, mut server) = connected(Limits { stall: SHORT, idle: LONG }).await;
+
+        let written = async {
+            loop {
+                server.write_all(&[7; 1 << 16]).await?;
+            }
+        };
+
+        timed_out::<()>(written.await);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_never_ends_is_not_awaited() {
+        let (mut client, mut server) = connected(Limits { stall: SHORT, idle: LONG }).await;
+        let sending = tokio::spawn(async move {
+            while client.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(SHORT / 20).await;
+            }
+        });
+
+        let read = async {
+            loop {
+                server.read_u8().await?;
+            }
+        };
+
+        timed_out::<()>(read.await);
+        drop(server);
+        sending.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_may_be_idle_between_requests_for_longer() {
+        let (mut client, mut server) = connected(Limits { stall: LONG, idle: SHORT }).await;
+        client.write_all(b"x").await.unwrap();
+        server.read_u8().await.unwrap();
+        server.write_all(b"reply").await.unwrap();
+
+        timed_out(server.read_u8().await);
+    }
+
+    #[tokio::test]
+    async fn connections_beyond_the_limit_wait_for_a_free_place() {
+        let mut listener = listener(Limits::default()).await;
+        let addr = listener.local_addr().unwrap();
+        let clients: Vec<_> =
+            (0..=MAX_CONNECTIONS).map(|_| std::net::TcpStream::connect(addr).unwrap()).collect();
+        let mut accepted = Vec::new();
+        while accepted.len() < MAX_CONNECTIONS {
+            accepted.push(listener.accept().await);
+        }
+
+        assert!(tokio::time::timeout(SHORT, listener.accept()).await.is_err(), "there is no place");
+        accepted.pop();
+        listener.accept().await;
+        assert_eq!(clients.len(), MAX_CONNECTIONS + 1);
+    }
+}
