@@ -46,7 +46,7 @@ mod verdict;
 pub use bystanders::{Bystanders, Service};
 pub use census::{Census, Marked};
 pub use connection::{
-    ConnectionCause, ConnectionFigures, ConnectionPhase, ConnectionRow, Diagnosis, ListenerFigures,
+    ConnectionCause, ConnectionFigures, ConnectionPhase, ConnectionRow, Diagnosis, ListenerFigures, Roles,
     SocketTimer, Stalled,
 };
 pub use connection_log::{ConnectionLog, ConnectionLogger, LogPoint, LoggedConnection, PathCounters};

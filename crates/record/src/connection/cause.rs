@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::Roles;
+
 /// Why bytes wait in a connection, or that none do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -93,23 +95,35 @@ impl ConnectionCause {
             ConnectionCause::InAcceptQueue => "in_accept_queue",
         }
     }
+
+    /// How it is printed: with the names that the two sides have in these roles.
+    pub const fn words(self, roles: Roles) -> &'static str {
+        match (self, roles) {
+            (ConnectionCause::Flows, _) => "flows",
+            (ConnectionCause::Idle, _) => "idle",
+            (ConnectionCause::ClientDoesNotRead, Roles::Served) => "client does not read",
+            (ConnectionCause::ClientDoesNotRead, Roles::Opened) => "peer does not read",
+            (ConnectionCause::ClientReadsSlowly, Roles::Served) => "client reads slowly",
+            (ConnectionCause::ClientReadsSlowly, Roles::Opened) => "peer reads slowly",
+            (ConnectionCause::ServerDoesNotRead, Roles::Served) => "server does not read",
+            (ConnectionCause::ServerDoesNotRead, Roles::Opened) => "process does not read",
+            (ConnectionCause::ServerReadsSlowly, Roles::Served) => "server reads slowly",
+            (ConnectionCause::ServerReadsSlowly, Roles::Opened) => "process reads slowly",
+            (ConnectionCause::BothWait, _) => "both wait for each other",
+            (ConnectionCause::PeerGone, _) => "peer gone",
+            (ConnectionCause::ClosedByClient, Roles::Served) => "closed by the client, not by the server",
+            (ConnectionCause::ClosedByClient, Roles::Opened) => "closed by the peer, not by the process",
+            (ConnectionCause::ClosedByServer, Roles::Served) => "closed by the server, bytes pending",
+            (ConnectionCause::ClosedByServer, Roles::Opened) => "closed by the process, bytes pending",
+            (ConnectionCause::InAcceptQueue, Roles::Served) => "in the accept queue",
+            (ConnectionCause::InAcceptQueue, Roles::Opened) => "in the peer's accept queue",
+        }
+    }
 }
 
 impl fmt::Display for ConnectionCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            ConnectionCause::Flows => "flows",
-            ConnectionCause::Idle => "idle",
-            ConnectionCause::ClientDoesNotRead => "client does not read",
-            ConnectionCause::ClientReadsSlowly => "client reads slowly",
-            ConnectionCause::ServerDoesNotRead => "server does not read",
-            ConnectionCause::ServerReadsSlowly => "server reads slowly",
-            ConnectionCause::BothWait => "both wait for each other",
-            ConnectionCause::PeerGone => "peer gone",
-            ConnectionCause::ClosedByClient => "closed by the client, not by the server",
-            ConnectionCause::ClosedByServer => "closed by the server, bytes pending",
-            ConnectionCause::InAcceptQueue => "in the accept queue",
-        })
+        f.pad(self.words(Roles::Served))
     }
 }
 

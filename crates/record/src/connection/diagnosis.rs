@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::ConnectionCause;
 use super::age::Age;
+use super::{ConnectionCause, Roles};
 
 /// The cause of a connection with its age. Printed as `client does not read (42 s)`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -12,6 +12,8 @@ pub struct Diagnosis {
     pub cause: ConnectionCause,
     /// How long it has, at least; `None` if that is not known. Of a peer that is gone: since its last answer.
     pub seconds: Option<f64>,
+    /// The roles of the two sides, for the words.
+    pub roles: Roles,
 }
 
 impl Diagnosis {
@@ -30,17 +32,17 @@ impl Diagnosis {
 
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cause = self.cause;
+        let (cause, words) = (self.cause, self.cause.words(self.roles));
         let Some(age) = self.seconds.map(Age) else {
             return match cause {
-                ConnectionCause::ClosedByClient => write!(f, "{cause} (CLOSE-WAIT)"),
-                _ => write!(f, "{cause}"),
+                ConnectionCause::ClosedByClient => write!(f, "{words} (CLOSE-WAIT)"),
+                _ => f.write_str(words),
             };
         };
         match cause {
-            ConnectionCause::PeerGone => write!(f, "{cause}: retransmitting, last answer {age} ago"),
-            ConnectionCause::ClosedByClient => write!(f, "{cause} (CLOSE-WAIT, {age})"),
-            _ => write!(f, "{cause} ({age})"),
+            ConnectionCause::PeerGone => write!(f, "{words}: retransmitting, last answer {age} ago"),
+            ConnectionCause::ClosedByClient => write!(f, "{words} (CLOSE-WAIT, {age})"),
+            _ => write!(f, "{words} ({age})"),
         }
     }
 }
@@ -54,7 +56,7 @@ mod tests {
 
     #[test]
     fn a_diagnosis_prints_its_age() {
-        let text = |cause, seconds| Diagnosis { cause, seconds }.to_string();
+        let text = |cause, seconds| Diagnosis { cause, seconds, ..Diagnosis::default() }.to_string();
 
         assert_eq!(text(ConnectionCause::ClientDoesNotRead, Some(42.3)), "client does not read (42 s)");
         assert_eq!(
@@ -69,8 +71,26 @@ mod tests {
     }
 
     #[test]
+    fn the_watched_process_is_no_server_of_what_it_opened() {
+        let text = |cause| Diagnosis { cause, seconds: Some(3.0), roles: Roles::Opened }.to_string();
+
+        assert_eq!(text(ConnectionCause::ClientDoesNotRead), "peer does not read (3 s)");
+        assert_eq!(text(ConnectionCause::ServerDoesNotRead), "process does not read (3 s)");
+        assert_eq!(
+            text(ConnectionCause::ClosedByClient),
+            "closed by the peer, not by the process (CLOSE-WAIT, 3 s)"
+        );
+        for cause in ConnectionCause::ALL {
+            let words = cause.words(Roles::Opened);
+            assert!(!words.contains("server") && !words.contains("client"), "{words}");
+        }
+    }
+
+    #[test]
     fn a_moment_in_the_accept_queue_is_no_culprit() {
-        let is_culprit = |seconds| Diagnosis { cause: ConnectionCause::InAcceptQueue, seconds }.is_culprit();
+        let is_culprit = |seconds| {
+            Diagnosis { cause: ConnectionCause::InAcceptQueue, seconds, ..Diagnosis::default() }.is_culprit()
+        };
 
         assert!(!is_culprit(Some(0.3)));
         assert!(is_culprit(Some(1.5)) && is_culprit(None));

@@ -9,10 +9,12 @@ mod cause;
 mod diagnosis;
 mod figures;
 mod listener;
+mod roles;
 mod row;
 
 pub use cause::{ConnectionCause, Stalled};
 pub use diagnosis::Diagnosis;
 pub use figures::{ConnectionFigures, ConnectionPhase, SocketTimer};
 pub use listener::ListenerFigures;
+pub use roles::Roles;
 pub use row::ConnectionRow;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ConnectionCause, Diagnosis, Stalled};
+use super::{ConnectionCause, Diagnosis, Roles, Stalled};
 
 /// One connection. Sizes in bytes, times in seconds; `None` is not visible.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -64,7 +64,8 @@ pub struct ConnectionRow {
     /// Side whose reads it waits for.
     #[serde(default, with = "waits_for")]
     pub waits_for: Option<Stalled>,
-    /// Whether the watched process opened it: it is then the client, and the server is its peer.
+    /// Whether the watched process opened it. Its end then is in the server's place, and its peer, a server, in the client's: see
+    /// [`Roles`].
     #[serde(default, skip_serializing_if = "is_false")]
     pub outbound: bool,
 }
@@ -78,9 +79,14 @@ impl ConnectionRow {
             + self.client_receive.unwrap_or(0)
     }
 
+    /// The roles of its two sides.
+    pub fn roles(&self) -> Roles {
+        if self.outbound { Roles::Opened } else { Roles::Served }
+    }
+
     /// What it waits for, and how long it has.
     pub fn diagnosis(&self) -> Diagnosis {
-        Diagnosis { cause: self.cause, seconds: self.cause_seconds }
+        Diagnosis { cause: self.cause, seconds: self.cause_seconds, roles: self.roles() }
     }
 }
 

@@ -16,7 +16,7 @@ use signals::Signals;
 pub fn diagnose(figures: &ConnectionFigures) -> Diagnosis {
     let signals = Signals::of(figures);
     let cause = classify(figures.phase, &signals);
-    Diagnosis { cause, seconds: signals.age(cause) }
+    Diagnosis { cause, seconds: signals.age(cause), ..Diagnosis::default() }
 }
 
 /// The decision table: the first line whose condition holds gives the cause.
