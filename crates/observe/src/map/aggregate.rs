@@ -3,58 +3,58 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
-use echoctl_record::{EdgeFlow, NodeKind, ProcessEdge, ProcessMap, ProcessNode, Transport};
+use echoctl_record::{EdgeFlow, NodeKind, ProcessEdge, ProcessMap, ProcessNode};
 
-use super::end::Owner;
-use super::links::{Link, Listeners};
+use super::end::EndOwner;
+use super::links::Link;
+use super::listeners::{Address, Listeners};
 use super::nodes::Groups;
 use super::owners::Owners;
 use super::progress::LinkHistory;
+use crate::Owner;
+use crate::process::with_script;
 
 /// A map in the making.
 #[derive(Debug)]
 pub(super) struct Aggregate<'a> {
     groups: &'a Groups,
-    owners: &'a Owners,
     /// Addresses at which the processes of a group listen.
     listen: HashMap<u32, BTreeSet<String>>,
-    nodes: BTreeMap<Owner, BTreeSet<u32>>,
-    edges: BTreeMap<(Owner, Owner, Transport, String), ProcessEdge>,
+    nodes: BTreeMap<EndOwner, BTreeSet<u32>>,
+    edges: BTreeMap<(EndOwner, EndOwner, Address), ProcessEdge>,
 }
 
 impl<'a> Aggregate<'a> {
-    pub(super) fn new(groups: &'a Groups, owners: &'a Owners, listeners: &Listeners) -> Aggregate<'a> {
+    pub(super) fn new(groups: &'a Groups, owners: &Owners, listeners: &Listeners) -> Aggregate<'a> {
         let mut listen: HashMap<u32, BTreeSet<String>> = HashMap::new();
         for (inode, address) in listeners.all() {
-            for &pid in owners.of(inode) {
-                listen.entry(groups.of(pid)).or_default().insert(address.clone());
+            for owner in owners.of(inode) {
+                listen.entry(groups.of(owner.pid)).or_default().insert(address.to_string());
             }
         }
-        Aggregate { groups, owners, listen, nodes: BTreeMap::new(), edges: BTreeMap::new() }
+        Aggregate { groups, listen, nodes: BTreeMap::new(), edges: BTreeMap::new() }
     }
 
     /// Adds a connection.
-    pub(super) fn add(&mut self, link: &Link, history: Option<&LinkHistory>, now: Instant) {
+    pub(super) fn add(&mut self, link: &Link, history: &LinkHistory, now: Instant) {
         let (from, to) = (self.node(&link.client.0), self.node(&link.server.0));
-        let place = self.edges.entry((from, to, link.transport, link.address.clone()));
+        let place = self.edges.entry((from, to, link.address.clone()));
         let edge = place.or_insert_with(|| ProcessEdge {
             transport: link.transport,
-            address: link.address.clone(),
+            address: link.address.to_string(),
             ..ProcessEdge::default()
         });
         edge.connections += 1;
         edge.in_accept_queue += u32::from(!link.is_accepted);
-        if let Some(history) = history {
-            let is_first = edge.connections == 1;
-            add_flow(&mut edge.to_server, history.to_server.flow(now), is_first);
-            add_flow(&mut edge.to_client, history.to_client.flow(now), is_first);
-        }
+        let is_first = edge.connections == 1;
+        add_flow(&mut edge.to_server, history.to_server.flow(now), is_first);
+        add_flow(&mut edge.to_client, history.to_client.flow(now), is_first);
     }
 
     /// The node of an owner: of a process, its group.
-    fn node(&mut self, owner: &Owner) -> Owner {
+    fn node(&mut self, owner: &EndOwner) -> EndOwner {
         let (node, pid) = match *owner {
-            Owner::Process(pid) => (Owner::Process(self.groups.of(pid)), Some(pid)),
+            EndOwner::Process(pid) => (EndOwner::Process(self.groups.of(pid)), Some(pid)),
             _ => (owner.clone(), None),
         };
         self.nodes.entry(node.clone()).or_default().extend(pid);
@@ -63,7 +63,7 @@ impl<'a> Aggregate<'a> {
 
     /// The map of what was added.
     pub(super) fn map(mut self) -> ProcessMap {
-        let index: BTreeMap<Owner, usize> = self.nodes.keys().cloned().zip(0..).collect();
+        let index: BTreeMap<EndOwner, usize> = self.nodes.keys().cloned().zip(0..).collect();
         let nodes = std::mem::take(&mut self.nodes);
         let processes = nodes.into_iter().map(|(owner, pids)| self.describe(&owner, pids)).collect();
         let edges = self.edges.into_iter().map(|((from, to, ..), edge)| ProcessEdge {
@@ -74,19 +74,25 @@ impl<'a> Aggregate<'a> {
         ProcessMap { processes, edges: edges.collect(), ..ProcessMap::default() }
     }
 
-    fn describe(&self, owner: &Owner, pids: BTreeSet<u32>) -> ProcessNode {
+    fn describe(&self, owner: &EndOwner, pids: BTreeSet<u32>) -> ProcessNode {
         let (kind, name) = match owner {
-            Owner::Process(pid) => (NodeKind::Process, self.owners.name(*pid).to_owned()),
-            Owner::User(user, _) => (NodeKind::OtherUser, user.clone()),
-            Owner::Remote(ip) => (NodeKind::Remote, ip.to_string()),
-            Owner::Hidden(address) => (NodeKind::Hidden, address.clone()),
+            EndOwner::Process(pid) => (NodeKind::Process, name(*pid)),
+            EndOwner::User(user, _) => (NodeKind::OtherUser, user.clone()),
+            EndOwner::Remote(ip) => (NodeKind::Remote, ip.to_string()),
+            EndOwner::Hidden(address) => (NodeKind::Hidden, address.clone()),
+            EndOwner::Unknown(address) => (NodeKind::Unknown, address.clone()),
         };
         let listen = match owner {
-            Owner::Process(pid) => self.listen.get(pid).into_iter().flatten().cloned().collect(),
+            EndOwner::Process(pid) => self.listen.get(pid).into_iter().flatten().cloned().collect(),
             _ => Vec::new(),
         };
         ProcessNode { kind, name, pids: pids.into_iter().collect(), listen, ..ProcessNode::default() }
     }
+}
+
+/// The name of a process; empty if it has just exited.
+fn name(pid: u32) -> String {
+    Owner::of(pid).map_or(String::new(), |owner| with_script(pid, &owner.name))
 }
 
 /// Adds what flows over one connection. A figure of an edge is visible if it is for all its connections.

@@ -6,9 +6,9 @@ use echoctl_record::{EdgeFlow, Fill};
 
 use crate::{SocketEntry, Timer, UnixSocket};
 
-/// The owner of an end of a connection. Ordered as nodes are listed.
+/// The owner of an end of a connection, as far as it is known. Ordered as nodes are listed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Owner {
+pub(super) enum EndOwner {
     /// A process.
     Process(u32),
     /// A process of this user, whose files are hidden, at this address.
@@ -17,6 +17,8 @@ pub(super) enum Owner {
     Remote(IpAddr),
     /// A process that is not visible, at this address.
     Hidden(String),
+    /// A process that has not been looked for yet, at this address.
+    Unknown(String),
 }
 
 /// One end that is visible. Sizes in bytes.

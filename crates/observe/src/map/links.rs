@@ -1,11 +1,12 @@
 //! Connections as links: the two ends of each, found by their addresses or, of Unix-domain sockets, by the inode of the peer.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use echoctl_record::Transport;
 
-use super::end::{End, Owner};
+use super::end::{End, EndOwner};
+use super::listeners::{Address, Listeners, path_of};
 use super::owners::Owners;
 use crate::{Error, SocketEntry, SocketTables, UnixKind, UnixSocket, user_name};
 
@@ -13,84 +14,51 @@ use crate::{Error, SocketEntry, SocketTables, UnixKind, UnixSocket, user_name};
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Link {
     pub(super) transport: Transport,
-    /// The address or the path that was connected to.
-    pub(super) address: String,
+    /// What was connected to.
+    pub(super) address: Address,
     /// What tells it from other connections, together with the inodes of its ends.
     pub(super) client_address: Option<SocketAddr>,
-    pub(super) client: (Owner, Option<End>),
-    pub(super) server: (Owner, Option<End>),
+    pub(super) client: (EndOwner, Option<End>),
+    pub(super) server: (EndOwner, Option<End>),
     /// Whether the server has accepted it.
     pub(super) is_accepted: bool,
     /// The inode of the socket that accepted it, or will.
     pub(super) listener: Option<u32>,
 }
 
-/// The sockets that listen, in each namespace.
-#[derive(Debug, Default)]
-pub(super) struct Listeners {
-    tcp: Vec<HashMap<u16, Vec<SocketEntry>>>,
+/// All sockets of the host at one instant, as far as they are visible.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    pub(super) listeners: Listeners,
+    /// The connections of TCP, in each namespace.
+    tcp: Vec<Vec<SocketEntry>>,
     unix: Vec<UnixSocket>,
 }
 
-impl Listeners {
-    /// All that are visible. A kernel without unix_diag shows those of TCP.
-    pub(super) fn read(tables: &mut SocketTables) -> Result<(Listeners, Vec<UnixSocket>), Error> {
-        let mut tcp = Vec::new();
-        for sockets in tables.listening_by_namespace()? {
-            let mut by_port: HashMap<u16, Vec<SocketEntry>> = HashMap::new();
-            for socket in sockets {
-                by_port.entry(socket.local.port()).or_default().push(socket);
-            }
-            tcp.push(by_port);
-        }
-        let (unix, connected) = tables.unix().unwrap_or_default();
-        Ok((Listeners { tcp, unix }, connected))
+impl Sockets {
+    pub(super) fn read(tables: &mut SocketTables) -> Result<Sockets, Error> {
+        let (listeners, unix) = Listeners::read(tables)?;
+        Ok(Sockets { listeners, tcp: tables.by_namespace()?, unix })
     }
 
-    /// Inode, and address or path, of every one.
-    pub(super) fn all(&self) -> impl Iterator<Item = (u32, String)> {
-        let tcp = self.tcp.iter().flat_map(HashMap::values).flatten();
-        let tcp = tcp.map(|socket| (socket.inode, socket.local.to_string()));
-        tcp.chain(self.unix.iter().map(|socket| (socket.inode, path_of(socket))))
+    /// The inodes of all of them.
+    pub(super) fn inodes(&self) -> impl Iterator<Item = u32> {
+        let tcp = self.tcp.iter().flatten().map(|socket| socket.inode);
+        tcp.chain(self.unix.iter().map(|socket| socket.inode)).chain(self.listeners.inodes())
     }
 
-    /// The inodes of the sockets that listen at each address of each namespace: several share one with SO_REUSEPORT.
-    pub(super) fn by_address(&self) -> Vec<Vec<u32>> {
-        let mut all: Vec<Vec<u32>> = self.unix.iter().map(|socket| vec![socket.inode]).collect();
-        for sockets in self.tcp.iter().flat_map(HashMap::values) {
-            let mut by_address: BTreeMap<SocketAddr, Vec<u32>> = BTreeMap::new();
-            for socket in sockets {
-                by_address.entry(socket.local).or_default().push(socket.inode);
-            }
-            all.extend(by_address.into_values());
-        }
-        all
-    }
-
-    fn at(&self, namespace: usize, local: SocketAddr) -> Option<&SocketEntry> {
-        let sockets = self.tcp.get(namespace)?.get(&local.port())?;
-        let exact = sockets.iter().find(|socket| socket.local == local);
-        exact.or_else(|| sockets.iter().find(|socket| socket.covers(local)))
-    }
-
-    fn at_path(&self, end: &UnixSocket) -> Option<&UnixSocket> {
-        let name = end.name.as_ref()?;
-        self.unix.iter().find(|socket| socket.name.as_ref() == Some(name) && socket.file == end.file)
+    /// The connections between them.
+    pub(super) fn links(&self, owners: &Owners) -> Vec<Link> {
+        let mut links = tcp(&self.tcp, &self.listeners, owners);
+        links.extend(unix(&self.unix, &self.listeners, owners));
+        links
     }
 }
 
 impl Link {
-    /// All connections that are visible: of TCP in each namespace, and of Unix-domain sockets, `unix`.
-    pub(super) fn all(
-        tables: &mut SocketTables,
-        listeners: &Listeners,
-        unix: &[UnixSocket],
-        owners: &Owners,
-    ) -> Result<Vec<Link>, Error> {
-        let namespaces = tables.by_namespace()?;
-        let mut links = tcp(&namespaces, listeners, owners);
-        links.extend(self::unix(unix, listeners, owners));
-        Ok(links)
+    /// Whether a process of it has not been looked for yet.
+    pub(super) fn is_pending(&self) -> bool {
+        [&self.client, &self.server].into_iter().any(|(owner, _)| matches!(owner, EndOwner::Unknown(_)))
     }
 }
 
@@ -157,7 +125,7 @@ impl Link {
         };
         Some(Link {
             transport: Transport::Tcp,
-            address: server_address.to_string(),
+            address: Address::Tcp(server_address),
             client_address: Some(client_address),
             client: (owner(client, client_address), client.map(|end| End::of_tcp(end.entry))),
             server: (owner(server, server_address), server.map(|end| End::of_tcp(end.entry))),
@@ -168,36 +136,37 @@ impl Link {
 }
 
 /// The owner of an end that is visible. In the accept queue, it is the process that listens.
-fn owner_of(end: Placed<'_>, server: SocketAddr, owners: &Owners) -> Owner {
+fn owner_of(end: Placed<'_>, server: SocketAddr, owners: &Owners) -> EndOwner {
     let inode = match (end.entry.inode, end.listener) {
         (0, Some(listener)) => listener.inode,
         (inode, _) => inode,
     };
-    owner(inode, end.entry.uid, &server.to_string(), owners)
+    owner(inode, end.entry.uid, &Address::Tcp(server), owners)
 }
 
 /// The owner of a socket at an address, as far as it is visible.
-fn owner(inode: u32, uid: u32, address: &str, owners: &Owners) -> Owner {
-    match owners.user_of(inode) {
-        Some(pid) => Owner::Process(pid),
+fn owner(inode: u32, uid: u32, address: &Address, owners: &Owners) -> EndOwner {
+    match owners.of(inode).next() {
+        Some(process) => EndOwner::Process(process.pid),
         None if owners.is_hidden(uid) => {
-            Owner::User(user_name(uid).unwrap_or(uid.to_string()), address.to_owned())
+            EndOwner::User(user_name(uid).unwrap_or(uid.to_string()), address.to_string())
         }
-        None => Owner::Hidden(address.to_owned()),
+        None if owners.is_pending(inode) => EndOwner::Unknown(address.to_string()),
+        None => EndOwner::Hidden(address.to_string()),
     }
 }
 
 /// The owner of an end that is not visible.
-fn elsewhere(ip: IpAddr) -> Owner {
+fn elsewhere(ip: IpAddr) -> EndOwner {
     match ip.to_canonical() {
-        ip if ip.is_loopback() => Owner::Hidden(ip.to_string()),
-        ip => Owner::Remote(ip),
+        ip if ip.is_loopback() => EndOwner::Hidden(ip.to_string()),
+        ip => EndOwner::Remote(ip),
     }
 }
 
 fn unix(connected: &[UnixSocket], listeners: &Listeners, owners: &Owners) -> Vec<Link> {
     let by_inode: HashMap<u32, &UnixSocket> = connected.iter().map(|socket| (socket.inode, socket)).collect();
-    let owner_of = |inode: u32, socket: Option<&&UnixSocket>, address: &str| {
+    let owner_of = |inode: u32, socket: Option<&&UnixSocket>, address: &Address| {
         let uid = socket.and_then(|socket| socket.uid).unwrap_or(u32::MAX);
         owner(inode, uid, address, owners)
     };
@@ -238,13 +207,4 @@ fn unix(connected: &[UnixSocket], listeners: &Listeners, owners: &Owners) -> Vec
         }
     }
     links
-}
-
-/// The address of a Unix-domain socket as text; an abstract name begins with `@`, as in ss(8).
-fn path_of(socket: &UnixSocket) -> String {
-    let name = socket.name.as_ref().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    match name.strip_prefix('\0') {
-        Some(name) => format!("@{}", name.trim_end_matches('\0')),
-        None => name,
-    }
 }

@@ -13,18 +13,20 @@
 mod aggregate;
 mod end;
 mod links;
+mod listeners;
 mod memory;
 mod nodes;
 mod owners;
 mod progress;
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use echoctl_record::ProcessMap;
 
 use crate::{Door, Error, SocketTables, pids};
 use aggregate::Aggregate;
-use links::{Link, Listeners};
+use links::Sockets;
 use memory::MemoryHistory;
 use owners::Owners;
 use progress::History;
@@ -32,35 +34,43 @@ use progress::History;
 /// Maps the processes of this host, again and again: it remembers a few seconds, for rates and for what is held back.
 #[derive(Debug)]
 pub struct ProcessMapper {
-    start: Instant,
+    /// When the first map was made.
+    start: Option<Instant>,
     tables: SocketTables,
+    /// When the namespaces of all processes were last read, and the interval to the next time.
+    read: Instant,
+    read_interval: Duration,
     owners: Owners,
-    /// When the namespaces and the owners were last read, and how long that took.
-    read: (Instant, Duration),
     history: History,
     memory: MemoryHistory,
 }
 
 impl ProcessMapper {
-    /// Reads all processes of this host.
+    /// Finds the namespaces of all processes of this host.
     ///
     /// # Errors
     /// If this system does not show the sockets of other processes.
     pub fn new() -> Result<ProcessMapper, Error> {
-        let start = Instant::now();
-        let tables = SocketTables::of(pids());
-        if tables.is_blind() {
-            return Err(Error::NotVisible { what: "the kernel's table of sockets" });
-        }
-        let owners = Owners::read();
-        Ok(ProcessMapper {
-            start,
-            tables,
-            owners,
-            read: (start, start.elapsed()),
+        let now = Instant::now();
+        let mut mapper = ProcessMapper {
+            start: None,
+            tables: SocketTables::of(pids()),
+            read: now,
+            read_interval: NAMESPACES_INTERVAL,
+            owners: Owners::new(),
             history: History::default(),
             memory: MemoryHistory::default(),
-        })
+        };
+        if mapper.tables.is_blind() {
+            return Err(Error::NotVisible { what: "the kernel's table of sockets" });
+        }
+        // Without the processes, the first map would be of little use.
+        let sockets = Sockets::read(&mut mapper.tables)?;
+        while !mapper.owners.knows_any(sockets.inodes()) && now.elapsed() < MAX_WAIT {
+            mapper.owners.update(sockets.inodes());
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(mapper)
     }
 
     /// How the sockets of the host are visible: through the door that shows least.
@@ -68,45 +78,48 @@ impl ProcessMapper {
         self.tables.door()
     }
 
-    /// The map now. One dump of all sockets; with 5,000 of them 40 ms, and 60 ms more about once per second, when the open files of
-    /// all processes are read.
+    /// The map now: one dump of all sockets.
     ///
     /// # Errors
     /// If the kernel refuses the request.
     pub fn sample(&mut self) -> Result<ProcessMap, Error> {
-        self.read_owners();
+        self.read_namespaces();
         let now = Instant::now();
-        self.tables.renew();
-        let (listeners, unix) = Listeners::read(&mut self.tables)?;
-        let links = Link::all(&mut self.tables, &listeners, &unix, &self.owners)?;
+        let sockets = Sockets::read(&mut self.tables)?;
+        self.owners.update(sockets.inodes());
+        let links = sockets.links(&self.owners);
         self.history.update(&links, now);
 
-        let groups = nodes::groups(&self.owners, &listeners, &links);
-        let mut aggregate = Aggregate::new(&groups, &self.owners, &listeners);
+        let groups = nodes::groups(&self.owners, &sockets.listeners, &links);
+        let mut aggregate = Aggregate::new(&groups, &self.owners, &sockets.listeners);
         for link in &links {
-            aggregate.add(link, self.history.of(link), now);
+            if let Some(history) = self.history.of(link, now) {
+                aggregate.add(link, history, now);
+            }
         }
         let mut map = aggregate.map();
-        map.t = (now - self.start).as_secs_f64();
+        map.t = (now - *self.start.get_or_insert(now)).as_secs_f64();
         self.memory.update(&mut map.processes, now);
         Ok(map)
     }
 
-    /// Reads the owners of sockets again: at most once per second, and so that it takes a twentieth of the time.
-    fn read_owners(&mut self) {
-        let (at, took) = self.read;
-        if at.elapsed() < OWNERS_INTERVAL.max(took * OWNERS_SHARE) {
+    /// Looks for namespaces of new processes now and then.
+    fn read_namespaces(&mut self) {
+        self.tables.renew();
+        if self.read.elapsed() < self.read_interval {
             return;
         }
-        let begin = Instant::now();
+        self.read = Instant::now();
         self.tables = SocketTables::of(pids());
-        self.owners = Owners::read();
-        self.read = (begin, begin.elapsed());
+        self.read_interval = NAMESPACES_INTERVAL.max(self.read.elapsed() * NAMESPACES_SHARE);
     }
 }
 
-/// Least interval between two walks over the open files of all processes.
-const OWNERS_INTERVAL: Duration = Duration::from_secs(1);
+/// The first map waits this long for the processes of its sockets. To a user without a process that has one, none is visible.
+const MAX_WAIT: Duration = Duration::from_millis(500);
 
-/// These walks use at most one part in this many of a core.
-const OWNERS_SHARE: u32 = 20;
+/// Interval at which new network namespaces are looked for, one file per process.
+const NAMESPACES_INTERVAL: Duration = Duration::from_secs(5);
+
+/// That uses at most one part in this many of a core.
+const NAMESPACES_SHARE: u32 = 50;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::end::Owner;
-use super::links::{Link, Listeners};
-use super::owners::Owners;
+use super::links::Link;
+use super::listeners::Listeners;
+use super::owners::{Owners, ancestors};
+use crate::Owner;
 
 /// Groups of processes, each known by one of them.
 #[derive(Debug, Default)]
@@ -35,17 +36,17 @@ pub(super) fn groups(owners: &Owners, listeners: &Listeners, links: &[Link]) -> 
     let mut groups = Groups::default();
     for inodes in listeners.by_address() {
         let mut first: BTreeMap<&str, u32> = BTreeMap::new();
-        for &pid in inodes.iter().flat_map(|&inode| owners.of(inode)) {
-            groups.unite(*first.entry(owners.name(pid)).or_insert(pid), pid);
+        for Owner { pid, name } in inodes.iter().flat_map(|&inode| owners.of(inode)) {
+            groups.unite(*first.entry(name).or_insert(*pid), *pid);
         }
     }
     for link in links {
-        if let (Owner::Process(pid), Some(listener)) = (&link.server.0, link.listener) {
-            let listening = owners.of(listener);
-            let mut ancestors = owners.ancestors(*pid).filter(|ancestor| listening.contains(ancestor));
-            if !listening.contains(pid)
-                && let Some(ancestor) = ancestors.next()
-                && owners.name(ancestor) == owners.name(*pid)
+        let accepted = link.server.1.and_then(|end| owners.of(end.inode).next());
+        if let (Some(Owner { pid, name }), Some(listener)) = (accepted, link.listener) {
+            let listens =
+                |ancestor: &u32| owners.of(listener).any(|one| one.pid == *ancestor && one.name == *name);
+            if !listens(pid)
+                && let Some(ancestor) = ancestors(*pid).find(listens)
             {
                 groups.unite(ancestor, *pid);
             }

@@ -31,6 +31,8 @@ fn key(link: &Link) -> Key {
 pub(super) struct LinkHistory {
     pub(super) to_server: Progress,
     pub(super) to_client: Progress,
+    /// When it was first seen.
+    since: Option<Instant>,
     /// The number of the sample that contained it last.
     seen: u64,
 }
@@ -44,14 +46,17 @@ impl History {
             let (client, server) = (link.client.1.as_ref(), link.server.1.as_ref());
             history.to_server.add(client, server, now);
             history.to_client.add(server, client, now);
+            history.since = history.since.or(Some(now));
             history.seen = self.samples;
         }
         self.links.retain(|_, history| history.seen == self.samples);
     }
 
-    /// The history of a connection of the last sample.
-    pub(super) fn of(&self, link: &Link) -> Option<&LinkHistory> {
-        self.links.get(&key(link))
+    /// The history of a connection of the last sample; `None` while its processes are being looked for.
+    pub(super) fn of(&self, link: &Link, now: Instant) -> Option<&LinkHistory> {
+        let history = self.links.get(&key(link))?;
+        let is_new = history.since.is_none_or(|since| now - since < UNKNOWN_FOR);
+        (!is_new || !link.is_pending()).then_some(history)
     }
 }
 
@@ -114,22 +119,26 @@ impl Progress {
         }
     }
 
-    /// Whether it was full for most of the time in which a writer that waits for a slow reader is woken several times.
-    fn is_held_back(&self, now: Instant) -> bool {
-        let recent = || self.readings.iter().rev().take_while(|reading| now - reading.at <= HELD_BACK_WINDOW);
-        let full = recent().filter(|reading| reading.is_full).count();
-        let is_long_enough = recent().last().is_some_and(|first| now - first.at >= HELD_BACK_WINDOW / 2);
-        is_long_enough && 4 * full >= 3 * recent().count()
+    /// The readings of the last second, and the one before them; none if it has not been known for that long.
+    fn last_second(&self, now: Instant) -> impl Iterator<Item = &Reading> {
+        let before = self.readings.iter().rposition(|reading| now - reading.at >= HELD_BACK_AFTER);
+        self.readings.range(before.unwrap_or(self.readings.len())..)
     }
 
-    /// Whether bytes have waited for the reader throughout the same time, and it has not read.
+    /// Whether it was full for most of a second: a writer that waits for a slow reader is woken now and then.
+    fn is_held_back(&self, now: Instant) -> bool {
+        let (full, all) = self
+            .last_second(now)
+            .fold((0, 0), |(full, all), reading| (full + u32::from(reading.is_full), all + 1));
+        full > 0 && 4 * full >= 3 * all
+    }
+
+    /// Whether bytes have waited for the reader for a second, and it has not read.
     fn is_not_read(&self, now: Instant) -> bool {
-        let recent = || self.readings.iter().rev().take_while(|reading| now - reading.at <= HELD_BACK_WINDOW);
-        let has_waited = recent().all(|reading| reading.has_unread && reading.passed.is_some());
-        has_waited
-            && self
-                .stalled_seconds(now)
-                .is_some_and(|seconds| seconds >= HELD_BACK_WINDOW.as_secs_f64() / 2.0)
+        let mut recent = self.last_second(now).peekable();
+        recent.peek().is_some()
+            && recent.all(|reading| reading.has_unread && reading.passed.is_some())
+            && self.last_moved.is_some_and(|moved| now - moved >= HELD_BACK_AFTER)
     }
 
     fn stalled_seconds(&self, now: Instant) -> Option<f64> {
@@ -145,9 +154,12 @@ impl Progress {
     }
 }
 
+/// Time after which a new connection is shown without its processes. Most are known within a second.
+const UNKNOWN_FOR: Duration = Duration::from_millis(1500);
+
 /// Time over which rates are averaged.
 const RATE_WINDOW: Duration = Duration::from_secs(3);
 
-/// Time over which a writer has to be held back to be called so. The kernel wakes a writer when a third of its send buffer is free,
-/// and progress on loopback has gaps of up to 0.2 s; half of this time is the least from which it is known.
-const HELD_BACK_WINDOW: Duration = Duration::from_secs(2);
+/// Time for which a writer has to be held back to be called so. The kernel wakes a writer when a third of its send buffer is free,
+/// and progress on loopback has gaps of up to 0.2 s.
+const HELD_BACK_AFTER: Duration = Duration::from_secs(1);

@@ -11,7 +11,7 @@ mod file_growth;
 mod one_process;
 mod owner;
 mod pids;
-mod process_name;
+mod script;
 mod socket_owners;
 mod text;
 mod thread;
@@ -26,7 +26,7 @@ pub use one_process::{Process, own_anonymous_memory};
 pub use owner::{Owner, owners_text};
 pub use pids::{holders, pids, sees_files, socket_inodes, standard_socket_inodes};
 pub(crate) use pids::{own_socket_inode, process_of};
-pub(crate) use process_name::ProcessName;
+pub(crate) use script::with_script;
 pub use socket_owners::SocketOwners;
 #[cfg(any(test, fuzzing))]
 pub(crate) use text::check_texts;

@@ -89,6 +89,11 @@ impl SocketOwners {
         Some(owners_text(self.owners(inode))).filter(|text| !text.is_empty())
     }
 
+    /// Whether a walk has looked for this socket: if not, its processes may be known later.
+    pub(crate) fn has_looked_for(&self, inode: u32) -> bool {
+        self.known.contains_key(&inode)
+    }
+
     /// Takes the result of a walk, if there is one within this time.
     fn finish(&mut self, patience: Duration) {
         let Some(results) = &self.walk else { return };

@@ -18,7 +18,7 @@ pub use process::{NodeKind, ProcessNode};
 /// Processes and their connections at one instant.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ProcessMap {
-    /// Seconds since the watch began.
+    /// Seconds since the first map of the same watch.
     pub t: f64,
     /// The nodes. Edges and [`Pressure`] refer to them by their index.
     pub processes: Vec<ProcessNode>,

@@ -46,6 +46,8 @@ pub enum NodeKind {
     Remote,
     /// A process of this host or of a container that is not visible here.
     Hidden,
+    /// A process that has not been looked for yet.
+    Unknown,
 }
 
 impl fmt::Display for ProcessNode {
@@ -58,6 +60,7 @@ impl fmt::Display for ProcessNode {
             (NodeKind::OtherUser, _) => format!("a process of user {name}"),
             (NodeKind::Remote, _) => name.into_owned(),
             (NodeKind::Hidden, _) => format!("{name} (not visible here)"),
+            (NodeKind::Unknown, _) => format!("{name} (process not known yet)"),
         };
         f.pad(&text)
     }

@@ -1,30 +1,15 @@
-//! The name of a process for people: that of its program and, if that is an interpreter, of the script that it runs.
+//! The script that an interpreter runs: its name says more than that of the interpreter.
 
 use super::one_process::path;
-use super::text::Stat;
 use crate::proc_file::read_bytes;
 
-/// Name and parent of a process.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ProcessName {
-    /// The name of its program, at most 15 bytes of it; with an interpreter followed by its script: `node api.js`.
-    pub(crate) name: String,
-    /// The pid of its parent.
-    pub(crate) parent: u32,
-}
-
-impl ProcessName {
-    /// Those of a running process; `None` if it has exited or is hidden.
-    pub(crate) fn of(pid: u32) -> Option<ProcessName> {
-        let stat = Stat::parse(&read_bytes(path(pid, "stat"))?).filter(|stat| !stat.has_exited())?;
-        let is_interpreter = INTERPRETERS.contains(&stat.name.trim_end_matches(|c: char| !c.is_alphabetic()));
-        let script = if is_interpreter {
-            read_bytes(path(pid, "cmdline")).and_then(|line| script(&line))
-        } else {
-            None
-        };
-        let name = script.map_or(stat.name.clone(), |script| format!("{} {script}", stat.name));
-        Some(ProcessName { name, parent: stat.parent })
+/// The name of a process for people, given that of its program: of an interpreter with its script, as in `node api.js`.
+pub(crate) fn with_script(pid: u32, program: &str) -> String {
+    let is_interpreter = INTERPRETERS.contains(&program.trim_end_matches(|c: char| !c.is_alphabetic()));
+    let command_line = if is_interpreter { read_bytes(path(pid, "cmdline")) } else { None };
+    match command_line.and_then(|line| script(&line)) {
+        Some(script) => format!("{program} {script}"),
+        None => program.to_owned(),
     }
 }
 
@@ -60,12 +45,9 @@ mod tests {
         assert_eq!(script(b""), None);
     }
 
-    #[cfg(target_os = "linux")]
     #[test]
-    fn this_process_has_a_name_and_a_parent() {
-        let own = ProcessName::of(std::process::id()).unwrap();
-
-        assert!(!own.name.is_empty() && own.parent > 0, "{own:?}");
-        assert_eq!(ProcessName::of(u32::MAX), None);
+    fn a_program_that_interprets_nothing_has_its_own_name() {
+        assert_eq!(with_script(std::process::id(), "nginx"), "nginx");
+        assert_eq!(with_script(u32::MAX, "python3"), "python3");
     }
 }
