@@ -17,6 +17,7 @@
 //! - [`svg`]: with a light and a dark theme, labelled at the lines.
 //! - [`csv`]: the numbers.
 //! - [`tables`]: the figures of a run, as text or in a page.
+//! - [`map_text`], [`map_page`]: the processes of a host, and which of them absorbs backpressure.
 //! - [`Page`]: a document with charts, tables and their data that needs no network; [`run_page`] and [`compare_page`] fill it.
 //!
 //! This crate judges no run and opens no file: it converts data to text.
@@ -24,10 +25,12 @@
 #![forbid(unsafe_code)]
 
 mod draw;
+mod map;
 mod model;
 mod run;
 
 pub use draw::{Block, Escaped, Page, Section, csv, digits, path, plain, svg, terminal};
+pub use map::{MapMarks, NO_PRESSURE, map_page, map_text, pressure_sentence};
 pub use model::{
     Chart, Form, Ink, Limit, NOT_RUN, Phase, Series, Stroke, Table, Unit, labelled, shown, wrap, wrap_code,
 };

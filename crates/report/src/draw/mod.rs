@@ -14,4 +14,5 @@ pub mod svg;
 pub mod terminal;
 
 pub use escape::Escaped;
+pub(crate) use page::Drawing;
 pub use page::{Block, Page, Section};

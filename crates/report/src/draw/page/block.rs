@@ -21,6 +21,17 @@ pub enum Block {
     Table(Table),
     /// Commands or code.
     Code(String),
+    /// A drawing that is not a chart.
+    Drawing(Drawing),
+}
+
+/// A drawing as SVG, made by this crate from escaped text: once for a screen, and once for a phone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drawing {
+    pub(crate) wide: String,
+    pub(crate) narrow: String,
+    /// What it shows, as text below it.
+    pub(crate) caption: String,
 }
 
 impl Block {
@@ -36,6 +47,14 @@ impl Block {
                     writeln!(f, "<div><dt>{}</dt><dd>{}</dd></div>", Escaped(what), Escaped(figure))?;
                 }
                 writeln!(f, "</dl>")
+            }
+            Block::Drawing(Drawing { wide, narrow, caption }) => {
+                let caption = Escaped(caption);
+                writeln!(
+                    f,
+                    "<figure>\n<div class=\"wide\">\n{wide}</div>\n<div class=\"narrow\">\n{narrow}</div>\n\
+                     <figcaption>{caption}</figcaption>\n</figure>"
+                )
             }
             Block::Chart(chart) => {
                 *charts += 1;

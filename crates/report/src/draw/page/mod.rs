@@ -9,6 +9,7 @@ mod block;
 use std::fmt::{self, Formatter};
 
 pub use block::Block;
+pub(crate) use block::Drawing;
 
 use crate::draw::escape::Escaped;
 use crate::draw::style::STYLE;

@@ -77,7 +77,7 @@ impl Layout {
 }
 
 /// A bar for `part` of `total`, in eighths of a column; a part that is not 0 is always visible.
-pub(super) fn bar(part: u64, total: u64, columns: usize) -> String {
+pub(crate) fn bar(part: u64, total: u64, columns: usize) -> String {
     if part == 0 || total == 0 {
         return String::new();
     }

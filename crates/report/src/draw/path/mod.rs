@@ -21,7 +21,8 @@ use std::fmt::Write;
 use echoctl_record::{Bytes, Queue, Queues, Rate, Sample, Seconds};
 
 pub use kernels::{Fill, Kernels};
-use layout::{Layout, bar};
+use layout::Layout;
+pub(crate) use layout::bar;
 
 use crate::run::Recent;
 use crate::{shown, wrap};
