@@ -25,6 +25,14 @@ pub(crate) struct RecordArgs {
 }
 
 impl RecordArgs {
+    /// Checks that the page can be written, for a command without a recording.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub(crate) fn report_file(&self) -> anyhow::Result<Option<OutputFile>> {
+        self.report.as_deref().map(OutputFile::new).transpose()
+    }
+
     /// Checks that the files can be written. `others` are options of the command that name other files.
     ///
     /// # Errors

@@ -50,14 +50,21 @@ impl Schedule {
     }
 }
 
+/// What is due at an interval.
 #[derive(Debug)]
-struct Timer {
+pub(super) struct Timer {
     next: Instant,
     interval: Duration,
 }
 
 impl Timer {
-    fn is_due(&mut self, now: Instant) -> bool {
+    /// Due at `next` for the first time.
+    pub(super) fn new(next: Instant, interval: Duration) -> Timer {
+        Timer { next, interval }
+    }
+
+    /// Whether it is due now; it is due again after the interval.
+    pub(super) fn is_due(&mut self, now: Instant) -> bool {
         let is_due = now >= self.next;
         if is_due {
             let next = after(self.next, self.interval);
