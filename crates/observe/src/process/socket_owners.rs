@@ -18,7 +18,7 @@ use super::{pids, socket_inodes, start_thread};
 pub struct SocketOwners {
     /// By inode, as of the last walk: also sockets without a visible process.
     known: Holders,
-    /// Duration of the last walk.
+    /// Duration of the last walk; zero before the first one.
     cost: Duration,
     /// When another walk is due at the earliest, and when it is due even if there is no new socket.
     next: Instant,
@@ -26,8 +26,17 @@ pub struct SocketOwners {
     walk: Option<Receiver<Walk>>,
 }
 
-/// The processes by the inode of a socket, youngest first: of a server that forks, the worker comes before its parent.
-type Holders = HashMap<u32, Vec<Arc<Holder>>>;
+/// The processes by the inode of a socket.
+type Holders = HashMap<u32, OfSocket>;
+
+/// The processes that have one socket open.
+#[derive(Debug, Default)]
+struct OfSocket {
+    /// Youngest first: of a server that forks, the worker comes before its parent.
+    holders: Vec<Arc<Holder>>,
+    /// The same in one line: thousands of connections are printed several times per second.
+    text: Box<str>,
+}
 
 #[derive(Debug)]
 struct Holder {
@@ -51,7 +60,8 @@ impl Default for SocketOwners {
 
 impl SocketOwners {
     /// Looks for the processes of these sockets, if some are new and a walk is due; sockets that are not among them are forgotten by
-    /// then. Waits at most [`PATIENCE`], and only if walks take no longer than that; otherwise the names appear after a later call.
+    /// then. The first call waits at most [`FIRST_PATIENCE`], and a later one [`PATIENCE`] if walks take no longer than
+    /// that; otherwise the names appear after another call.
     pub fn update(&mut self, inodes: impl IntoIterator<Item = u32>) {
         self.finish(Duration::ZERO);
         let now = Instant::now();
@@ -74,19 +84,23 @@ impl SocketOwners {
         self.next = now + MIN_INTERVAL;
         if start_thread("socket-owners", walk).is_ok() {
             self.walk = Some(results);
-            self.finish(if self.cost <= PATIENCE { PATIENCE } else { Duration::ZERO });
+            self.finish(match self.cost {
+                Duration::ZERO => FIRST_PATIENCE,
+                cost if cost <= PATIENCE => PATIENCE,
+                _ => Duration::ZERO,
+            });
         }
     }
 
     /// The processes that have this socket open, youngest first: that of a worker comes before its parent's. Empty if they are not
     /// visible, or not yet.
     pub fn owners(&self, inode: u32) -> impl Iterator<Item = &Owner> {
-        self.known.get(&inode).into_iter().flatten().map(|holder| &holder.owner)
+        self.known.get(&inode).into_iter().flat_map(|known| &known.holders).map(|holder| &holder.owner)
     }
 
     /// The same in one line, such as `curl (pid 4711)`; `None` if they are not visible, or not yet.
     pub fn process(&self, inode: u32) -> Option<String> {
-        Some(owners_text(self.owners(inode))).filter(|text| !text.is_empty())
+        self.known.get(&inode).map(|known| &*known.text).filter(|text| !text.is_empty()).map(str::to_owned)
     }
 
     /// Whether a walk has looked for this socket: if not, its processes may be known later.
@@ -112,7 +126,7 @@ impl SocketOwners {
 
 /// The visible processes that have these sockets open. All of `wanted` are in the result.
 fn walk(wanted: &HashSet<u32>) -> Holders {
-    let mut holders: Holders = wanted.iter().map(|inode| (*inode, Vec::new())).collect();
+    let mut holders: Holders = wanted.iter().map(|inode| (*inode, OfSocket::default())).collect();
     for pid in pids() {
         let mut process = None;
         for inode in socket_inodes(pid) {
@@ -122,18 +136,22 @@ fn walk(wanted: &HashSet<u32>) -> Holders {
             }
             let Some(process) = &process else { break };
             // A process may have the same socket open twice.
-            if !of_socket.iter().any(|known| Arc::ptr_eq(known, process)) {
-                of_socket.push(Arc::clone(process));
+            if !of_socket.holders.iter().any(|known| Arc::ptr_eq(known, process)) {
+                of_socket.holders.push(Arc::clone(process));
             }
         }
     }
     for of_socket in holders.values_mut() {
-        of_socket.sort_by_key(|holder| (Reverse(holder.started), Reverse(holder.owner.pid)));
+        of_socket.holders.sort_by_key(|holder| (Reverse(holder.started), Reverse(holder.owner.pid)));
+        of_socket.text = owners_text(of_socket.holders.iter().map(|holder| &holder.owner)).into();
     }
     holders
 }
 
-/// The caller waits this long for a walk, a small part of the interval between samples.
+/// The first call waits this long, so that the first sample has names: it delays the start and no interval between samples.
+const FIRST_PATIENCE: Duration = Duration::from_millis(100);
+
+/// A later call waits this long, a small part of the interval between samples.
 const PATIENCE: Duration = Duration::from_millis(10);
 
 /// Interval between walks for new sockets: a name may appear this much later than its connection.

@@ -165,10 +165,10 @@ fn visible(findings: &Findings) -> Section {
         .row("the server's end of it", server)
         .row("  over Unix sockets", doors.unix_sockets.text())
         .row("  in containers", container)
-        .row("memory of a process", unless_linux(doors.memory.text(), "given its pid"))
+        .row("name and memory of a process", unless_linux(doors.memory.text(), "memory, given its pid"))
         .row("payload in its memory", doors.payload.text());
     section
-        .row("process listening on a port", unless_linux(doors.files.text(), "no: use --pid"))
+        .row("process that has a socket open", unless_linux(doors.files.text(), "no: use --pid"))
         .row("what a process writes to disk", doors.files.text())
 }
 
