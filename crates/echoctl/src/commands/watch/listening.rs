@@ -49,25 +49,23 @@ fn list(all: &[Listener], wanted: &str) -> String {
     text
 }
 
-/// Number of characters to insert, delete or replace to get from one name to the other; 0 if one is a part of the other.
-fn difference(one: &str, other: &str) -> usize {
-    let [one, other] =
-        [one, other].map(|name| name.to_lowercase().chars().take(MAX_NAME).collect::<Vec<char>>());
-    let is_part =
-        |part: &[char], of: &[char]| part.len() >= 3 && of.windows(part.len()).any(|text| text == part);
-    if is_part(&one, &other) || is_part(&other, &one) {
+/// Number of characters to insert, delete or replace to get from a name to the wanted one; 0 if that is a part of it.
+fn difference(name: &str, wanted: &str) -> usize {
+    let [name, wanted] =
+        [name, wanted].map(|name| name.to_lowercase().chars().take(MAX_NAME).collect::<Vec<char>>());
+    if !wanted.is_empty() && name.windows(wanted.len()).any(|part| part == wanted) {
         return 0;
     }
-    let mut costs: Vec<usize> = (0..=other.len()).collect();
-    for (row, a) in one.iter().enumerate() {
+    let mut costs: Vec<usize> = (0..=wanted.len()).collect();
+    for (row, a) in name.iter().enumerate() {
         let mut diagonal = std::mem::replace(&mut costs[0], row + 1);
-        for (column, b) in other.iter().enumerate() {
+        for (column, b) in wanted.iter().enumerate() {
             let replaced = diagonal + usize::from(a != b);
             diagonal = costs[column + 1];
             costs[column + 1] = replaced.min(diagonal + 1).min(costs[column] + 1);
         }
     }
-    costs[other.len()]
+    costs[wanted.len()]
 }
 
 /// Number of addresses that are listed per server: more make a line too long.
@@ -127,14 +125,15 @@ mod tests {
 
     #[test]
     fn the_difference_of_names_counts_their_edits() {
-        for (one, other, edits) in [
+        for (name, wanted, edits) in [
             ("nginx", "ngnix", 2),
             ("nginx", "nginx", 0),
-            ("redis", "redis-server", 0),
+            ("redis-server", "Redis", 0),
+            ("redis", "redis-server", 7),
             ("", "abc", 3),
             ("ab", "ba", 2),
         ] {
-            assert_eq!((difference(one, other), difference(other, one)), (edits, edits), "{one} {other}");
+            assert_eq!(difference(name, wanted), edits, "{name} {wanted}");
         }
     }
 }
