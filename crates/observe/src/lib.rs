@@ -53,7 +53,7 @@ pub use process::{
     raise_descriptor_limit, sees_files, socket_inodes, standard_socket_inodes, start_thread,
 };
 pub use sampler::{
-    Connection, ConnectionTracker, Counters, Due, LocalEndpoint, MAX_PER_SAMPLE, Observation, Occupancy,
-    OwnSocket, PathState, SampleSource, Sampler, SamplingInterval, SamplingSchedule, Seen, SelfTest,
-    ServerClose, ServerSeen, UnixConnection, WaitsFor, WatchedConnection, combine,
+    Connection, ConnectionTracker, Counters, Due, ListenerReading, LocalEndpoint, MAX_PER_SAMPLE, Moved,
+    Observation, Occupancy, OwnSocket, PathState, SampleSource, Sampler, SamplingInterval, SamplingSchedule,
+    Seen, Selection, SelfTest, ServerClose, ServerSeen, UnixConnection, WatchedConnection, combine,
 };

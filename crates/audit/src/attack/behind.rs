@@ -121,6 +121,7 @@ mod tests {
             uid: 0,
             inode,
             timer: None,
+            unanswered: 0,
             only_v6: false,
             info: None,
             memory: None,

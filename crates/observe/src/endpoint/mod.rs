@@ -13,8 +13,8 @@ mod tcp_state;
 
 #[cfg(any(test, fuzzing))]
 pub use diag::check_messages;
+pub(crate) use diag::{PortFilter, V4, covers};
 pub use diag::{SocketDiag, SocketEntry, SocketFile, Timer, UnixKind, UnixSocket};
-pub(crate) use diag::{V4, covers};
 pub use queues::{AsHandle, receive_queue, send_queue};
 pub use socket_memory::SocketMemory;
 pub use tcp_info::{Side, TcpInfo};

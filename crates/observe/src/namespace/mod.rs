@@ -10,12 +10,14 @@
 //! | `Closed` | | nothing |
 
 mod door;
+mod dump;
 mod listening_addresses;
 mod lists;
 mod socket_tables;
 mod text_table;
 
 pub use door::Door;
+pub(crate) use dump::{Dump, Dumped};
 pub use socket_tables::SocketTables;
 #[cfg(any(test, fuzzing))]
 pub(crate) use text_table::check;

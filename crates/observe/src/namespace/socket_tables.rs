@@ -300,6 +300,7 @@ mod tests {
             uid: 0,
             inode: 0,
             timer: None,
+            unanswered: 0,
             only_v6: false,
             info: None,
             memory: None,

@@ -137,9 +137,9 @@ fn parse(line: &[u8]) -> Option<SocketEntry> {
     let (wqueue, rqueue) = words.next()?.split_once(':')?;
     let (timer, _) = words.next()?.split_once(':')?;
     let timer = Timer::from_linux(u8::from_str_radix(timer, 16).ok()?);
-    let _retransmits = words.next()?;
+    let retransmits = hex(words.next()?)?;
     let uid = words.next()?.parse().ok()?;
-    let _timeout = words.next()?;
+    let probes: u32 = words.next()?.parse().ok()?;
     Some(SocketEntry {
         local,
         remote,
@@ -149,6 +149,7 @@ fn parse(line: &[u8]) -> Option<SocketEntry> {
         uid,
         inode: words.next()?.parse().ok()?,
         timer,
+        unanswered: retransmits.max(probes),
         only_v6: false,
         info: None,
         memory: None,
@@ -230,7 +231,7 @@ mod tests {
     #[cfg(target_endian = "little")]
     const TCP: &[u8] = b"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
         \x20  0: 00000000:07E8 00000000:0000 0A 00000000:00000003 00:00000000 00000000     0        0 1587 1 00 100 0 0 10 0\n\
-        \x20  1: 0100007F:A0B2 0100007F:1BCE 01 00280000:00000000 04:0000001E 00000000  1000        0 9911 3 00 20 4 30 10 -1\n";
+        \x20  1: 0100007F:A0B2 0100007F:1BCE 01 00280000:00000000 04:0000001E 00000000  1000        2 9911 3 00 20 4 30 10 -1\n";
     #[cfg(target_endian = "little")]
     const TCP6: &[u8] = b"   0: 0000000000000000FFFF00000100007F:1BCE 0000000000000000FFFF00000100007F:A0B2 08 00000000:00100001 \
         00:00000000 00000000  1000        0 9912 1 00 20 4 30 10 -1\n\
@@ -254,6 +255,7 @@ mod tests {
         assert_eq!(found[1].remote, "127.0.0.1:7118".parse().unwrap());
         assert_eq!((found[1].unacknowledged(), found[1].unread()), (0x28_0000, 0));
         assert_eq!((found[1].timer, found[1].uid), (Some(Timer::ZeroWindowProbe), 1000));
+        assert_eq!((found[0].unanswered, found[1].unanswered), (0, 2), "probes");
     }
 
     #[cfg(target_endian = "little")]

@@ -12,6 +12,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::History;
 use super::counters::{Counters, Seen, ServerSeen, combine};
 use crate::{
     AsHandle, Endpoint, Side, SocketEntry, SocketTables, TcpInfo, TcpState, Timer, receive_queue, send_queue,
@@ -34,11 +35,21 @@ pub struct Connection {
     pub server_state: Option<TcpState>,
     /// The running timer of the server's endpoint.
     pub server_timer: Option<Timer>,
+    /// Retransmissions or probes in a row of the server's kernel that the client has not answered.
+    pub server_unanswered: u32,
+    /// The inode of the server's endpoint; 0: no process has it open, because it waits for accept or is closed.
+    pub server_inode: Option<u32>,
+    /// The inode of the client's endpoint, if it was looked up.
+    pub client_inode: Option<u32>,
+    /// Where the server listened when it got the connection, if a [`ConnectionTracker`](crate::ConnectionTracker) follows it.
+    pub listener: Option<SocketAddr>,
     /// The addresses of the server's endpoint, its own and the client's: they may be translated on the way into another network
     /// namespace. `None` until it has been visible.
     pub server_addrs: Option<(SocketAddr, SocketAddr)>,
     /// Since when the server's receive window has been zero, while it is.
     pub window_zero_since: Option<Instant>,
+    /// What a [`ConnectionTracker`](crate::ConnectionTracker) remembers of it.
+    pub history: History,
 }
 
 /// The client's endpoint, owned by this process.
@@ -69,39 +80,62 @@ impl Connection {
             server: None,
             server_state: None,
             server_timer: None,
+            server_unanswered: 0,
+            server_inode: None,
+            client_inode: None,
+            listener: None,
             server_addrs: None,
             window_zero_since: None,
+            history: History::default(),
         }
     }
 
     /// Reads both endpoints, in the order described in the module docs. Without `own`, both are looked up in the kernel; without
     /// `tables`, only the own one is visible.
     pub fn refresh(&mut self, own: Option<OwnSocket<'_>>, tables: Option<&mut SocketTables>) {
-        let (mut seen, client, server) = match own {
-            Some(own) => {
-                let before = (own.counts)();
-                let client = Endpoint::own(own.socket);
-                let server = tables.and_then(|tables| match self.server_addrs {
-                    Some((local, remote)) => tables.server_end(local, remote),
-                    None => tables.server_of_own(self.peer, self.local),
-                });
-                (own.seen(before, (own.counts)(), client.map(|client| client.info)), client, server)
-            }
-            None => {
-                let (client, server) =
-                    tables.map_or((None, None), |tables| tables.ends(self.local, self.peer));
-                let seen = client.as_ref().map(Seen::of_client).unwrap_or_default();
-                (seen, client.as_ref().and_then(Endpoint::of), server)
-            }
+        let Some(own) = own else {
+            let (client, server) = tables.map_or((None, None), |tables| tables.ends(self.local, self.peer));
+            self.update(client.as_ref(), server.as_ref(), Side::Accepting);
+            return;
         };
-        let is_left = |server: &SocketEntry| server.state != TcpState::TimeWait;
-        seen.server = server.as_ref().filter(|server| is_left(server)).map(ServerSeen::of);
-        self.counters = combine(&self.counters, &seen);
+        let before = (own.counts)();
+        let client = Endpoint::own(own.socket);
+        let server = tables.and_then(|tables| match self.server_addrs {
+            Some((local, remote)) => tables.server_end(local, remote),
+            None => tables.server_of_own(self.peer, self.local),
+        });
+        let seen = own.seen(before, (own.counts)(), client.map(|client| client.info));
         self.client = client;
-        self.server = server.as_ref().and_then(Endpoint::of);
+        self.add(seen, server.as_ref(), Side::Accepting);
+    }
+
+    /// Replaces both endpoints by what the kernel has listed, if it has. The server's is on this side of the connection.
+    pub(super) fn update(
+        &mut self,
+        client: Option<&SocketEntry>,
+        server: Option<&SocketEntry>,
+        server_side: Side,
+    ) {
+        self.client = client.and_then(Endpoint::of);
+        self.client_inode = client.map(|client| client.inode);
+        let client_side = match server_side {
+            Side::Accepting => Side::Connecting,
+            Side::Connecting => Side::Accepting,
+        };
+        let seen = client.map(|client| Seen::of_client(client, client_side)).unwrap_or_default();
+        self.add(seen, server, server_side);
+    }
+
+    fn add(&mut self, mut seen: Seen, server: Option<&SocketEntry>, server_side: Side) {
+        let left = server.filter(|server| server.state != TcpState::TimeWait);
+        seen.server = left.map(|server| ServerSeen::of(server, server_side));
+        self.counters = combine(&self.counters, &seen);
+        self.server = server.and_then(Endpoint::of);
         self.server_state = server.map(|server| server.state);
         self.server_timer = server.and_then(|server| server.timer);
-        if let Some(server) = server.filter(is_left) {
+        self.server_unanswered = server.map_or(0, |server| server.unanswered);
+        self.server_inode = left.map(|server| server.inode);
+        if let Some(server) = left {
             self.server_addrs = Some((server.local, server.remote));
         }
         self.window_zero_since =
@@ -201,9 +235,9 @@ impl OwnSocket<'_> {
 
 impl Seen {
     /// What was seen of another process's endpoint: what its kernel accepted from it and delivered to it.
-    fn of_client(entry: &SocketEntry) -> Seen {
+    fn of_client(entry: &SocketEntry, side: Side) -> Seen {
         let info = entry.info;
-        let acknowledged = info.and_then(|info| info.payload_acked(Side::Connecting));
+        let acknowledged = info.and_then(|info| info.payload_acked(side));
         let client_received = info.and_then(|info| info.payload_received());
         let counts = acknowledged.zip(client_received);
         Seen {
@@ -217,11 +251,11 @@ impl Seen {
 }
 
 impl ServerSeen {
-    fn of(entry: &SocketEntry) -> ServerSeen {
+    fn of(entry: &SocketEntry, side: Side) -> ServerSeen {
         ServerSeen {
             received: entry.info.and_then(|info| info.payload_received()),
             unread: entry.unread(),
-            acknowledged: entry.info.and_then(|info| info.payload_acked(Side::Accepting)),
+            acknowledged: entry.info.and_then(|info| info.payload_acked(side)),
             unacknowledged: entry.unacknowledged(),
         }
     }

@@ -7,13 +7,17 @@
 
 mod connection;
 mod counters;
+mod figures;
+mod history;
+mod listeners;
 mod path_state;
 mod schedule;
+mod selection;
 mod self_test;
+mod totals;
 mod tracker;
 mod unix_connection;
 mod unix_tracker;
-mod waits_for;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -24,12 +28,14 @@ use echoctl_record::Sample;
 
 pub use connection::{Connection, OwnSocket, ServerClose};
 pub use counters::{Counters, Seen, ServerSeen, combine};
+use history::History;
+pub use listeners::{ListenerReading, Moved};
 pub use path_state::{Occupancy, PathState};
 pub use schedule::{Due, SamplingInterval, SamplingSchedule};
+pub use selection::Selection;
 pub use self_test::SelfTest;
 pub use tracker::ConnectionTracker;
 pub use unix_connection::UnixConnection;
-pub use waits_for::WaitsFor;
 
 use crate::{AsHandle, Process, ProcessTree, RootExit, SocketTables, TreeReading};
 
@@ -153,11 +159,6 @@ impl Sampler {
         self.connections.push(Watched::new(watched));
     }
 
-    /// Removes the connections for which `keep` is false. Their bytes no longer count.
-    pub fn retain(&mut self, mut keep: impl FnMut(&Connection) -> bool) {
-        self.connections.retain(|watched| keep(&watched.last));
-    }
-
     /// Takes a sample. Of more than [`MAX_PER_SAMPLE`] connections it reads the new ones and the next hundred.
     pub fn sample(&mut self) -> Observation {
         self.sample_some(MAX_PER_SAMPLE)
@@ -171,11 +172,6 @@ impl Sampler {
     /// The server's processes.
     pub fn tree(&self) -> Option<&ProcessTree> {
         self.tree.as_ref()
-    }
-
-    /// When its time started.
-    pub fn start_time(&self) -> Instant {
-        self.start_time
     }
 
     /// Takes a sample that reads the new connections and the next `count` of the others.
@@ -196,40 +192,41 @@ impl Sampler {
         let tree = self.tree.as_mut().map(ProcessTree::read);
         let exited = self.tree.as_ref().and_then(ProcessTree::exited);
         let path = PathState::of(self.connections(), start);
-        let mut sample = self.sum();
+        let mut sample = sum(self.connections());
         sample.t = start.duration_since(self.start_time).as_secs_f64();
         sample.server_memory = tree.filter(|tree| tree.processes > 0).map(|tree| tree.memory.total());
         sample.window = path.window;
         Observation { sample, path, tree, exited, took: start.elapsed() }
     }
+}
 
-    /// The sum of the counters of all connections, as last read.
-    fn sum(&self) -> Sample {
-        let zero = (!self.connections.is_empty()).then_some(0);
-        let mut sum = Sample {
-            server_received: zero,
-            server_read: zero,
-            server_written: zero,
-            client_received: zero,
-            skew: Some(0),
-            ..Sample::default()
-        };
-        for connection in self.connections() {
-            let counters = connection.counters;
-            sum.connections += u32::from(connection.is_open());
-            sum.produced = sum.produced.saturating_add(counters.produced);
-            sum.consumed = sum.consumed.saturating_add(counters.consumed);
-            sum.server_received = plus(sum.server_received, counters.server_received);
-            sum.server_read = plus(sum.server_read, counters.server_read);
-            sum.server_written = plus(sum.server_written, counters.server_written);
-            sum.client_received = plus(sum.client_received, counters.client_received);
-            sum.skew = plus(sum.skew, Some(counters.skew));
-            if let Some(memory) = connection.kernel_memory() {
-                sum.kernel_memory = plus(sum.kernel_memory.or(Some(0)), Some(memory));
-            }
+/// The sum of the counters of these connections, as last read.
+fn sum<'a>(connections: impl Iterator<Item = &'a Connection>) -> Sample {
+    let mut connections = connections.peekable();
+    let zero = connections.peek().map(|_| 0);
+    let mut sum = Sample {
+        server_received: zero,
+        server_read: zero,
+        server_written: zero,
+        client_received: zero,
+        skew: Some(0),
+        ..Sample::default()
+    };
+    for connection in connections {
+        let counters = connection.counters;
+        sum.connections += u32::from(connection.is_open());
+        sum.produced = sum.produced.saturating_add(counters.produced);
+        sum.consumed = sum.consumed.saturating_add(counters.consumed);
+        sum.server_received = plus(sum.server_received, counters.server_received);
+        sum.server_read = plus(sum.server_read, counters.server_read);
+        sum.server_written = plus(sum.server_written, counters.server_written);
+        sum.client_received = plus(sum.client_received, counters.client_received);
+        sum.skew = plus(sum.skew, Some(counters.skew));
+        if let Some(memory) = connection.kernel_memory() {
+            sum.kernel_memory = plus(sum.kernel_memory.or(Some(0)), Some(memory));
         }
-        sum
     }
+    sum
 }
 
 /// The sum; `None` if a part is not visible.

@@ -1,23 +1,20 @@
-//! Where a watched server listens, and the connections that it has there.
+//! What waits at the sockets on which a watched server listens.
 
-use std::net::SocketAddr;
-
-use echoctl_observe::ConnectionTracker;
+use echoctl_observe::{ConnectionTracker, ListenerReading};
 use echoctl_record::ListenerFigures;
 
 /// Each listening address of the server.
 pub(super) fn all(tracker: &ConnectionTracker) -> Vec<ListenerFigures> {
-    tracker.addrs().iter().map(|&listen| of(tracker, listen)).collect()
+    tracker.listeners().map(figures).collect()
 }
 
-fn of(tracker: &ConnectionTracker, listen: SocketAddr) -> ListenerFigures {
-    let is_its = |peer: SocketAddr| {
-        peer.port() == listen.port() && (listen.ip().is_unspecified() || peer.ip() == listen.ip())
-    };
-    let connections = tracker.sampler().connections().filter(|connection| is_its(connection.peer)).count();
+fn figures(reading: &ListenerReading) -> ListenerFigures {
     ListenerFigures {
-        listen: listen.to_string(),
-        connections: u32::try_from(connections).unwrap_or(u32::MAX),
-        ..ListenerFigures::default()
+        listen: reading.addr.to_string(),
+        process: None,
+        connections: reading.connections,
+        accept_queue: Some(reading.accept_queue),
+        accept_queue_limit: reading.limit,
+        syns_waiting: Some(reading.syns_waiting),
     }
 }

@@ -10,14 +10,13 @@ mod row;
 mod schedule;
 mod target;
 mod text;
-mod totals;
 
 use std::env;
 use std::io;
 use std::time::{Duration, Instant};
 
 use echoctl_observe::{
-    ConnectionTracker, Observation, ProcessTree, ServerAddr, SocketOwners, raise_descriptor_limit,
+    ConnectionTracker, Observation, ProcessTree, Selection, ServerAddr, SocketOwners, raise_descriptor_limit,
 };
 use echoctl_record::{Sample, WatchSummary};
 
@@ -33,7 +32,6 @@ pub(crate) use args::Args;
 use json::{SampleEvent, WatchingEvent};
 use schedule::Schedule;
 use text::WatchText;
-use totals::Totals;
 
 pub(crate) fn run(args: Args) -> Outcome {
     output::set_plain(args.plain);
@@ -50,7 +48,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         // The connections of a server that exits at this moment are still shown.
         tree => tree.ok().filter(|_| !target.owners.is_empty()),
     };
-    let tracker = ConnectionTracker::new(target.tables(), &target.addrs, tree)
+    let tracker = ConnectionTracker::new(target.tables(), &Selection::Served(target.addrs.clone()), tree)
         .map_err(|error| Failure::new(Exit::Inconclusive, anyhow::Error::from(error)))?;
     let recorder = Recorder::new(&args.recording, target::addresses(&target))?;
     // Before the view hides the cursor, which the signal handler shows again.
@@ -72,11 +70,10 @@ pub(crate) fn run(args: Args) -> Outcome {
         }
         View::Lines
     };
-    let schedule = Schedule::new(tracker.sampler().start_time(), args.every, args.duration);
+    let schedule = Schedule::new(tracker.start_time(), args.every, args.duration);
     let watch = Watch {
         text: WatchText::new(target::title(&target), door::sentence(tracker.door())),
         tracker,
-        totals: Totals::default(),
         owners: SocketOwners::default(),
         watched: WatchSummary::default(),
         first_memory: None,
@@ -89,7 +86,6 @@ pub(crate) fn run(args: Args) -> Outcome {
 /// A watch in progress.
 struct Watch {
     tracker: ConnectionTracker,
-    totals: Totals,
     owners: SocketOwners,
     text: WatchText,
     /// What is known so far.
@@ -112,10 +108,8 @@ impl Watch {
     fn run(mut self, mut schedule: Schedule) -> Outcome {
         loop {
             let due = schedule.due(Instant::now());
-            if due.list {
-                self.tracker.refresh()?;
-            }
-            let observation = self.sample();
+            let observation = self.sample()?;
+            schedule.took(observation.took);
             if let Err(error) = self.show(&observation, due.line) {
                 // The reader of our output is gone. The files are written all the same.
                 self.finish(&observation, Exit::Done)?;
@@ -131,17 +125,18 @@ impl Watch {
     }
 
     /// Takes a sample, and keeps of it what is recorded, summed up or drawn later.
-    fn sample(&mut self) -> Observation {
-        let mut observation = self.tracker.sample();
+    fn sample(&mut self) -> Result<Observation, echoctl_observe::Error> {
+        let observation = self.tracker.sample()?;
         let unix = self.tracker.unix_connections().unwrap_or_default();
         self.owners.update(unix.iter().map(|connection| connection.client));
-        let recorded = self.totals.add(&mut observation.sample, self.tracker.sampler().connections());
+        // The server need not be an echo server, so bytes inside it are unknown.
+        let recorded = Sample { is_echo: Some(false), ..observation.sample };
         self.add_to_summary(&recorded);
         self.recorder.add(recorded);
         // The kernel counts no bytes that pass through a Unix-domain socket.
-        let moved = self.totals.moved().filter(|_| self.tracker.unix_connections().is_none());
+        let moved = self.tracker.moved().filter(|_| self.tracker.unix_connections().is_none());
         self.text.add(&observation.sample, moved);
-        observation
+        Ok(observation)
     }
 
     fn add_to_summary(&mut self, sample: &Sample) {

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use echoctl_observe::{Connection, ConnectionTracker, SocketOwners, TcpState, Timer, UnixQueues};
-use echoctl_record::{ConnectionFigures, ConnectionPhase, ConnectionRow, Queue, Queues, Sample, SocketTimer};
+use echoctl_observe::{Connection, ConnectionTracker, SocketOwners, UnixQueues};
+use echoctl_record::{ConnectionFigures, ConnectionPhase, ConnectionRow, Queue, Queues, Sample};
 use echoctl_verdict::diagnose;
 
 /// All connections, sorted by bytes buffered, largest first.
@@ -54,7 +54,7 @@ fn of_tcp(connection: &Connection, now: Instant) -> Option<ConnectionRow> {
     let state = connection.server_state?;
     let queues = connection.queues();
     let counters = Some(connection.counters).filter(|_| !connection.shows_only_queues());
-    let diagnosis = diagnose(&figures_of_tcp(connection, now));
+    let diagnosis = diagnose(&connection.figures(now));
     Some(ConnectionRow {
         client: connection.local.to_string(),
         server: Some(connection.peer),
@@ -74,31 +74,6 @@ fn of_tcp(connection: &Connection, now: Instant) -> Option<ConnectionRow> {
         waits_for: diagnosis.cause.stalled_by(),
         ..ConnectionRow::default()
     })
-}
-
-fn figures_of_tcp(connection: &Connection, now: Instant) -> ConnectionFigures {
-    let queues = connection.queues();
-    ConnectionFigures {
-        phase: match connection.server_state {
-            Some(TcpState::CloseWait) => ConnectionPhase::ClosedByClient,
-            Some(state) if state.has_sent_fin() => ConnectionPhase::ClosedByServer,
-            _ => ConnectionPhase::Open,
-        },
-        client_send: queues[Queue::ClientSend],
-        server_receive: queues[Queue::ServerReceive],
-        server_send: queues[Queue::ServerSend],
-        client_receive: queues[Queue::ClientReceive],
-        client_window: connection.server.and_then(|server| server.info.snd_wnd).map(u64::from),
-        server_window: connection.window().map(u64::from),
-        timer: match connection.server_timer {
-            Some(Timer::Retransmit) => Some(SocketTimer::Retransmit),
-            Some(Timer::KeepAlive) => Some(SocketTimer::KeepAlive),
-            Some(Timer::ZeroWindowProbe) => Some(SocketTimer::ZeroWindowProbe),
-            Some(Timer::TimeWait) | None => None,
-        },
-        since_server_read: connection.window_zero_for(now).map(|time| time.as_secs_f64()),
-        ..ConnectionFigures::default()
-    }
 }
 
 /// Bytes in the kernel queues of all connections.

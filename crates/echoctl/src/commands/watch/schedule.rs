@@ -1,21 +1,21 @@
-//! When a watch lists the sockets of the host, samples, prints a line, and ends.
+//! When a watch samples, prints a line, and ends. Where samples take long, they are taken less often.
 
 use std::time::{Duration, Instant};
 
 /// The times of a watch. A time that has been missed is not made up for.
 #[derive(Debug)]
 pub(super) struct Schedule {
-    list: Timer,
     sample: Timer,
     line: Timer,
     end: Option<Instant>,
+    /// When the last sample was due, and how long the one before it took.
+    last_sample: Instant,
+    last_took: Duration,
 }
 
 /// What is due together with a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Due {
-    /// New connections are to be looked for.
-    pub(super) list: bool,
     /// The sample is to be printed.
     pub(super) line: bool,
     /// It is the last one.
@@ -26,21 +26,26 @@ impl Schedule {
     /// A watch from `start` on that prints at this interval, and ends after `duration` if there is one.
     pub(super) fn new(start: Instant, every: Duration, duration: Option<Duration>) -> Schedule {
         Schedule {
-            list: Timer { next: start, interval: LIST_INTERVAL },
             sample: Timer { next: start, interval: SAMPLE_INTERVAL.min(every) },
             line: Timer { next: start, interval: every },
             end: duration.map(|duration| after(start, duration)),
+            last_sample: start,
+            last_took: Duration::ZERO,
         }
     }
 
     /// What is due with the sample that is taken `now`.
     pub(super) fn due(&mut self, now: Instant) -> Due {
         self.sample.is_due(now);
-        Due {
-            list: self.list.is_due(now),
-            line: self.line.is_due(now),
-            is_over: self.end.is_some_and(|end| now >= end),
-        }
+        self.last_sample = now;
+        Due { line: self.line.is_due(now), is_over: self.end.is_some_and(|end| now >= end) }
+    }
+
+    /// Delays the next sample after one that took this long, so that sampling takes a twentieth of a core at most. Of two samples
+    /// in a row the quicker one counts: other programs may delay one.
+    pub(super) fn took(&mut self, time: Duration) {
+        let cost = time.min(std::mem::replace(&mut self.last_took, time));
+        self.sample.next = self.sample.next.max(after(self.last_sample, cost.saturating_mul(SHARE)));
     }
 
     /// Time until the next sample.
@@ -82,11 +87,11 @@ fn after(time: Instant, duration: Duration) -> Instant {
 /// A hundred years.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
-/// Interval between samples of known connections: short enough for a live view.
+/// Interval between samples: short enough for a live view.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Interval between dumps of all sockets of the host, which find new connections.
-const LIST_INTERVAL: Duration = Duration::from_secs(1);
+/// Seconds of which sampling takes one at most.
+const SHARE: u32 = 20;
 
 #[cfg(test)]
 mod tests {
@@ -112,9 +117,8 @@ mod tests {
 
         let times: Vec<u128> = samples.iter().map(|(t, _)| *t).collect();
         let lines: Vec<u128> = samples.iter().filter(|(_, due)| due.line).map(|(t, _)| *t).collect();
-        let lists: Vec<u128> = samples.iter().filter(|(_, due)| due.list).map(|(t, _)| *t).collect();
         assert_eq!(times, [0, 250, 500, 750, 1000, 1250, 1500, 1750, 2000]);
-        assert_eq!((&lines, &lists), (&vec![0, 1000, 2000], &vec![0, 1000, 2000]));
+        assert_eq!(lines, [0, 1000, 2000]);
     }
 
     #[test]
@@ -134,8 +138,25 @@ mod tests {
         let late = start + 5 * SECOND;
 
         assert_eq!(schedule.wait(late), Duration::ZERO);
-        assert_eq!(schedule.due(late), Due { list: true, line: true, is_over: false });
-        assert!(!schedule.due(late + SECOND / 4).list, "one list for five missed ones");
+        assert_eq!(schedule.due(late), Due { line: true, is_over: false });
+        assert!(!schedule.due(late + SECOND / 4).line, "one line for five missed ones");
+    }
+
+    #[test]
+    fn samples_that_take_long_are_rarer() {
+        const MS: Duration = Duration::from_millis(1);
+        let start = Instant::now();
+        let mut schedule = Schedule::new(start, SECOND, None);
+        let mut wait_after = |at: Duration, took: Duration| {
+            schedule.due(start + at);
+            schedule.took(took);
+            schedule.wait(start + at).as_millis()
+        };
+
+        assert_eq!(wait_after(Duration::ZERO, 40 * MS), 250, "it may have been delayed");
+        assert_eq!(wait_after(SECOND, 45 * MS), 800);
+        assert_eq!(wait_after(2 * SECOND, 300 * MS), 900);
+        assert_eq!(wait_after(2900 * MS, 5 * MS), 250);
     }
 
     #[test]

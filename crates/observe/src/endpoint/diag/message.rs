@@ -12,7 +12,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use super::unix_socket::AF_UNIX;
-use super::{SocketEntry, Timer, UnixSocket};
+use super::{PortFilter, SocketEntry, Timer, UnixSocket};
 use crate::endpoint::number::{bytes_at, u16_at, u32_at};
 use crate::{SocketMemory, TcpInfo, TcpState};
 
@@ -40,9 +40,21 @@ impl Request {
 
     /// Encodes the request in 72 bytes.
     pub(super) fn encode(&self, sequence: u32) -> [u8; 72] {
+        self.encode_with(sequence, 0)
+    }
+
+    /// The same, followed by the attribute that restricts a list to these sockets.
+    pub(super) fn encode_filtered(&self, sequence: u32, filter: &PortFilter) -> Vec<u8> {
+        let attribute = filter.encode();
+        [self.encode_with(sequence, attribute.len()).as_slice(), &attribute].concat()
+    }
+
+    fn encode_with(&self, sequence: u32, attributes: usize) -> [u8; 72] {
         let mut bytes = [0; 72];
+        let length = bytes.len() + attributes;
         let mut put = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
-        put(0, &72u32.to_ne_bytes());
+        // At most 64 ports: it fits.
+        put(0, &(length as u32).to_ne_bytes());
         put(4, &SOCK_DIAG_BY_FAMILY.to_ne_bytes());
         put(6, &self.flags.to_ne_bytes());
         put(8, &sequence.to_ne_bytes());
@@ -190,6 +202,7 @@ fn socket(body: &[u8]) -> Option<SocketEntry> {
         remote: addr(6, 24)?,
         state: TcpState::from_linux(*body.get(1)?),
         timer: Timer::from_linux(*body.get(2)?),
+        unanswered: (*body.get(3)?).into(),
         rqueue: u32_at(body, 56)?,
         wqueue: u32_at(body, 60)?,
         uid: u32_at(body, 64)?,

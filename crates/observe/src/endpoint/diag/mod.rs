@@ -5,12 +5,14 @@
 //! milliseconds, since it walks all sockets.
 
 mod message;
+mod port_filter;
 mod socket_diag;
 mod socket_entry;
 mod unix_socket;
 
 #[cfg(any(test, fuzzing))]
 pub use message::check_messages;
+pub(crate) use port_filter::PortFilter;
 pub use socket_diag::SocketDiag;
 pub use socket_entry::{SocketEntry, Timer};
 pub(crate) use socket_entry::{V4, covers};

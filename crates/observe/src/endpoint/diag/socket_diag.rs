@@ -8,7 +8,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::message::{Messages, Reply, Request};
 use super::unix_socket::UnixRequest;
-use super::{SocketEntry, UnixSocket};
+use super::{PortFilter, SocketEntry, UnixSocket};
 use crate::Error;
 
 /// A netlink socket for queries of the kernel's socket tables.
@@ -69,6 +69,20 @@ impl SocketDiag {
         self.list(CONNECTED, port)
     }
 
+    /// Adds all sockets that `filter` includes to a list: connections not in TIME-WAIT, connection requests, and what listens.
+    /// One dump of each family: 15 ms for ten thousand connections with both ends on this host, 9 ms with one (Linux 6.18).
+    ///
+    /// # Errors
+    /// If the kernel refuses the request.
+    pub(crate) fn dump(&mut self, filter: &PortFilter, into: &mut Vec<SocketEntry>) -> Result<(), Error> {
+        for unspecified in FAMILIES {
+            let request = Request::all(SocketAddr::new(unspecified, 0), CONNECTED | 1 << LISTEN);
+            self.send(|sequence| request.encode_filtered(sequence, filter))?;
+            self.receive_list(Reply::socket, into)?;
+        }
+        Ok(())
+    }
+
     /// All Unix-domain sockets of this host that are connected. Walks all of them, which takes 0.2 ms for a few hundred.
     ///
     /// # Errors
@@ -107,7 +121,7 @@ impl SocketDiag {
     /// All sockets in any of `states` (one bit each) with the local port `port` (0: any port), of both families.
     fn list(&mut self, states: u32, port: u16) -> Result<Vec<SocketEntry>, Error> {
         let mut all = Vec::new();
-        for unspecified in [IpAddr::from(Ipv4Addr::UNSPECIFIED), IpAddr::from(Ipv6Addr::UNSPECIFIED)] {
+        for unspecified in FAMILIES {
             let request = Request::all(SocketAddr::new(unspecified, port), states);
             all.extend(self.list_settled(|sequence| request.encode(sequence), Reply::socket)?);
         }
@@ -156,6 +170,15 @@ impl SocketDiag {
     ) -> Result<(Vec<T>, Listed), Error> {
         self.send(request)?;
         let mut all = Vec::new();
+        let listed = self.receive_list(parse, &mut all)?;
+        Ok((all, listed))
+    }
+
+    fn receive_list<T>(
+        &mut self,
+        parse: fn(Reply) -> io::Result<Option<T>>,
+        into: &mut Vec<T>,
+    ) -> Result<Listed, Error> {
         let mut listed = Listed::Complete;
         loop {
             let length = self.receive()?;
@@ -165,19 +188,19 @@ impl SocketDiag {
                     listed = Listed::Interrupted;
                 }
                 match parse(message).map_err(Error::kernel(OPERATION))? {
-                    Some(socket) => all.push(socket),
-                    None => return Ok((all, listed)),
+                    Some(socket) => into.push(socket),
+                    None => return Ok(listed),
                 }
             }
         }
     }
 
     /// Sends what `request` encodes with the next sequence number.
-    pub(super) fn send<const N: usize>(&mut self, request: impl Fn(u32) -> [u8; N]) -> Result<(), Error> {
+    pub(super) fn send<R: AsRef<[u8]>>(&mut self, request: impl Fn(u32) -> R) -> Result<(), Error> {
         self.sequence = self.sequence.wrapping_add(1);
         let bytes = request(self.sequence);
         // Netlink accepts a message completely or not at all, and a signal cannot interrupt it.
-        self.netlink.write_all(&bytes).map_err(Error::kernel(OPERATION))
+        self.netlink.write_all(bytes.as_ref()).map_err(Error::kernel(OPERATION))
     }
 
     fn receive(&mut self) -> Result<usize, Error> {
@@ -208,7 +231,10 @@ const AF_NETLINK: i32 = 16;
 const NETLINK_SOCK_DIAG: i32 = 4;
 const ENOENT: i32 = 2;
 
+/// The unspecified address of each family.
+const FAMILIES: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+
 const LISTEN: u32 = 10;
-/// All states of a connection with data: not TIME-WAIT (6), CLOSED (7) or LISTEN (10), nor connection requests (12),
-/// which have no socket yet.
+/// All states of a connection: not TIME-WAIT (6), CLOSED (7) or LISTEN (10). With SYN-RECEIVED (3), the kernel also lists connection
+/// requests, which have no socket yet.
 const CONNECTED: u32 = 0xfff & !(1 << 6 | 1 << 7 | 1 << LISTEN | 1);

@@ -25,6 +25,8 @@ pub struct SocketEntry {
     pub inode: u32,
     /// The timer that is running, if any.
     pub timer: Option<Timer>,
+    /// Retransmissions or probes in a row that the peer has not answered.
+    pub unanswered: u32,
     /// For a listening IPv6 socket: it does not accept IPv4 connections.
     pub only_v6: bool,
     /// Its TCP counters.
