@@ -3,8 +3,8 @@
 //! Reads one instant, without memory: what lasts is in the figures as ages, so that a cause does not change from one sample to the
 //! next.
 
-mod direction;
 mod signals;
+mod stream;
 #[cfg(test)]
 mod tests;
 

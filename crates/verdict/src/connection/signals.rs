@@ -2,13 +2,13 @@
 
 use echoctl_record::{ConnectionCause, ConnectionFigures, SocketTimer};
 
-use super::direction::Direction;
+use super::stream::Stream;
 
 /// The signals of one connection. Times in seconds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Signals {
-    pub(super) to_client: Direction,
-    pub(super) to_server: Direction,
+    pub(super) to_client: Stream,
+    pub(super) to_server: Stream,
     timer: Option<SocketTimer>,
     unanswered: u32,
     since_client_answered: Option<f64>,
@@ -19,8 +19,8 @@ pub(super) struct Signals {
 impl Signals {
     pub(super) fn of(figures: &ConnectionFigures) -> Signals {
         Signals {
-            to_client: Direction::to_client(figures),
-            to_server: Direction::to_server(figures),
+            to_client: Stream::to_client(figures),
+            to_server: Stream::to_server(figures),
             timer: figures.timer,
             unanswered: figures.unanswered,
             since_client_answered: figures.since_client_answered,

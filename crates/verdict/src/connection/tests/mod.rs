@@ -1,8 +1,13 @@
 //! Each line of the decision table, with figures as kernels show them.
 
-use echoctl_record::{ConnectionCause, ConnectionFigures, Diagnosis, SocketTimer};
+use echoctl_record::{ConnectionCause, ConnectionFigures, ConnectionPhase, Diagnosis, SocketTimer};
 
 use super::diagnose;
+
+mod client;
+mod closed;
+mod gone;
+mod server;
 
 /// A healthy connection over loopback that has been observed for a minute, and has nothing to do.
 fn idle() -> ConnectionFigures {
@@ -59,22 +64,37 @@ fn assert_cause(figures: &ConnectionFigures, cause: ConnectionCause, seconds: Op
 }
 
 #[test]
+fn both_wait_if_both_windows_are_closed() {
+    let figures = ConnectionFigures { client_receive: Some(500_000), ..both(9.0, 5.0) };
+    assert_cause(&figures, ConnectionCause::BothWait, Some(5.0));
+}
+
+#[test]
+fn a_server_that_stops_reading_for_its_client_is_not_blamed() {
+    let figures = ConnectionFigures { client_send: Some(0), server_window: Some(9000), ..both(9.0, 5.0) };
+    assert_cause(&figures, ConnectionCause::ClientDoesNotRead, Some(9.0));
+    let slow = ConnectionFigures { since_client_read: Some(0.1), ..both(9.0, 5.0) };
+    assert_cause(&slow, ConnectionCause::ClientReadsSlowly, None);
+}
+
+fn both(client: f64, server: f64) -> ConnectionFigures {
+    let of_server = unread(server);
+    ConnectionFigures {
+        client_send: of_server.client_send,
+        server_receive: of_server.server_receive,
+        server_window: of_server.server_window,
+        since_received: of_server.since_received,
+        since_server_read: of_server.since_server_read,
+        ..stalled(client)
+    }
+}
+
+#[test]
 fn a_connection_without_bytes_is_idle_or_flows() {
     assert_cause(&idle(), ConnectionCause::Idle, Some(30.0));
     let sent = ConnectionFigures { since_sent: Some(0.3), ..idle() };
     assert_cause(&sent, ConnectionCause::Flows, None);
     let busy = ConnectionFigures { receive_rate: Some(5.0), ..idle() };
     assert_cause(&busy, ConnectionCause::Flows, None);
-}
-
-#[test]
-fn a_client_whose_window_stays_closed_does_not_read() {
-    assert_cause(&stalled(42.0), ConnectionCause::ClientDoesNotRead, Some(42.0));
-    let first_sample = ConnectionFigures { since_client_read: Some(0.0), seen_for: 0.0, ..stalled(42.0) };
-    assert_cause(&first_sample, ConnectionCause::ClientDoesNotRead, Some(42.0));
-}
-
-#[test]
-fn a_server_that_leaves_bytes_unread_does_not_read() {
-    assert_cause(&unread(5.0), ConnectionCause::ServerDoesNotRead, Some(5.0));
+    assert_cause(&ConnectionFigures::default(), ConnectionCause::Idle, None);
 }

@@ -8,7 +8,7 @@ use echoctl_record::{ConnectionFigures, SocketTimer};
 
 /// Bytes on their way to one reader. Sizes in bytes, times in seconds.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Direction {
+pub(super) struct Stream {
     /// Bytes for the reader in the queues of both kernels.
     buffered: u64,
     /// Whether any of them wait where a reader that does not read makes them wait.
@@ -37,13 +37,13 @@ enum StallNeeds {
     Nothing,
 }
 
-impl Direction {
+impl Stream {
     /// From the server to the client.
-    pub(super) fn to_client(figures: &ConnectionFigures) -> Direction {
+    pub(super) fn to_client(figures: &ConnectionFigures) -> Stream {
         let is_closed =
             figures.client_window == Some(0) || figures.timer == Some(SocketTimer::ZeroWindowProbe);
         let is_limited = figures.client_limited.is_some_and(|share| share >= MOSTLY);
-        Direction {
+        Stream {
             buffered: figures.server_send.unwrap_or(0) + figures.client_receive.unwrap_or(0),
             has_waiting: figures.server_send.unwrap_or(0) > 0,
             is_held_back: is_closed || is_limited,
@@ -57,9 +57,9 @@ impl Direction {
     }
 
     /// From the client to the server.
-    pub(super) fn to_server(figures: &ConnectionFigures) -> Direction {
+    pub(super) fn to_server(figures: &ConnectionFigures) -> Stream {
         let client_waits = figures.client_send.unwrap_or(0) > 0;
-        Direction {
+        Stream {
             buffered: figures.server_receive.unwrap_or(0) + figures.client_send.unwrap_or(0),
             has_waiting: figures.server_receive.unwrap_or(0) > 0,
             is_held_back: figures.server_window == Some(0) || client_waits,
