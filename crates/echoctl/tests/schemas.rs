@@ -6,8 +6,11 @@ mod schema;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use std::collections::BTreeSet;
+
 use echoctl_record::{
-    ConnectionLogger, Ending, Integrity, Machine, PingSummary, Run, Sample, Summary, Verdict, WatchSummary,
+    ConnectionCause, ConnectionLogger, ConnectionRow, Ending, Integrity, ListenerFigures, Machine,
+    PingSummary, Run, Sample, Stalled, Summary, Verdict, WatchSummary,
 };
 use schema::{conforms, schema};
 use serde_json::{Value, json};
@@ -60,12 +63,31 @@ fn a_record_of_a_ping_conforms_to_its_schema() {
 }
 
 #[test]
+fn every_field_of_a_connection_and_a_listener_is_published() {
+    let watch = &schema("run")["properties"]["watch"]["properties"];
+    for (value, published) in [
+        (serde_json::to_value(full_row()).unwrap(), &watch["top"]),
+        (serde_json::to_value(full_listener()).unwrap(), &watch["listeners"]),
+    ] {
+        let published = &published["items"];
+        assert_eq!(conforms(&value, published), Ok(()));
+        let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+        assert_eq!(names(&value), names(&published["properties"]));
+    }
+    let causes = ConnectionCause::ALL.map(|cause| Value::from(cause.name()));
+    let published = &watch["top"]["items"]["properties"]["cause"]["enum"];
+    assert!(causes.iter().all(|cause| published.as_array().unwrap().contains(cause)));
+}
+
+#[test]
 fn a_record_of_a_watch_conforms_to_its_schema() {
     let seen = WatchSummary {
         server_memory_growth: Some(1),
         max_kernel_memory: Some(2),
         server_exited: Some(3),
         seconds: 1.5,
+        top: vec![full_row()],
+        listeners: vec![full_listener()],
         ..WatchSummary::default()
     };
     let mut run = Run::new("0.1.0", Vec::new(), 1, "127.0.0.1:1".to_owned(), Machine::default());
@@ -151,6 +173,43 @@ fn full_sample() -> Sample {
         client_window: Some(9),
         skew: Some(0),
         ..Sample::default()
+    }
+}
+
+fn full_row() -> ConnectionRow {
+    ConnectionRow {
+        client: "127.0.0.1:9".to_owned(),
+        server: "127.0.0.1:80".parse().ok(),
+        client_process: Some("curl (pid 7)".to_owned()),
+        server_process: Some("nginx (pid 8)".to_owned()),
+        state: "ESTABLISHED".to_owned(),
+        cause: ConnectionCause::ClientDoesNotRead,
+        cause_seconds: Some(42.0),
+        received: Some(1),
+        written: Some(2),
+        receive_rate: Some(0.5),
+        send_rate: Some(0.0),
+        client_send: Some(3),
+        server_receive: 4,
+        server_send: 5,
+        client_receive: Some(6),
+        client_window: Some(0),
+        window: Some(7),
+        window_zero_seconds: Some(1.5),
+        kernel_memory: Some(8),
+        waits_for: Some(Stalled::Client),
+        outbound: true,
+    }
+}
+
+fn full_listener() -> ListenerFigures {
+    ListenerFigures {
+        listen: "0.0.0.0:80".to_owned(),
+        process: Some("nginx (pid 8)".to_owned()),
+        connections: 3,
+        accept_queue: Some(1),
+        accept_queue_limit: Some(128),
+        syns_waiting: Some(2),
     }
 }
 

@@ -13,7 +13,7 @@ use thiserror::Error;
 use crate::intake::Intake;
 use crate::{
     ConnectionLog, Ending, Evidence, Limit, Machine, PingSummary, SCHEMA_VERSION, Sample, SchemaVersion,
-    Summary, lines, reading,
+    Summary, WatchSummary, lines, reading,
 };
 
 /// A recording: the run in a file.
@@ -125,6 +125,14 @@ impl Run {
         match self.ending.as_ref()? {
             Ending::Ping { ping } => Some(ping),
             Ending::Flood { .. } | Ending::Watch { .. } | Ending::Audit { .. } => None,
+        }
+    }
+
+    /// Totals of a watch.
+    pub fn watch(&self) -> Option<&WatchSummary> {
+        match self.ending.as_ref()? {
+            Ending::Watch { watch } => Some(watch),
+            Ending::Flood { .. } | Ending::Ping { .. } | Ending::Audit { .. } => None,
         }
     }
 

@@ -4,7 +4,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Map;
 
-use crate::{SchemaVersion, Verdict};
+use crate::{ConnectionRow, ListenerFigures, SchemaVersion, Verdict};
 
 /// Totals of a flood or an audit, with the verdict. Sizes in bytes, times in seconds.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -70,6 +70,17 @@ pub struct WatchSummary {
     /// Process of a server that exited during the watch.
     #[serde(default, alias = "server_ended", skip_serializing_if = "Option::is_none")]
     pub server_exited: Option<u32>,
+    /// The connections that made others wait, the worst first, each as it was when it was worst; at most [`Self::MAX_TOP`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub top: Vec<ConnectionRow>,
+    /// Where the server listens, with the fullest accept queue that was seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listeners: Vec<ListenerFigures>,
+}
+
+impl WatchSummary {
+    /// The most connections in a summary: as many as are read.
+    pub const MAX_TOP: usize = 10;
 }
 
 /// Result of the check of each reply: verified bytes, and the number of frames with each kind of fault.

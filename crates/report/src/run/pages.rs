@@ -34,6 +34,14 @@ pub fn run_page(run: &Run) -> Page {
     if let Some(clients) = run.evidence().and_then(|evidence| evidence.bystanders.as_ref()) {
         page = page.section(Section::new("Other clients").table(tables::other_clients(clients)));
     }
+    if let Some(watch) = run.watch() {
+        let tables: Vec<Table> =
+            [tables::culprits(watch), tables::listeners(watch)].into_iter().flatten().collect();
+        if !tables.is_empty() {
+            let section = Section::new("Who waits for whom").paragraph(WAITING);
+            page = page.section(tables.into_iter().fold(section, Section::table));
+        }
+    }
     if let Some(table) = tables::ending(run) {
         page = page.section(Section::new("Totals").table(table));
     }
@@ -195,6 +203,9 @@ const KERNEL_QUEUES: &str = "Each band is a queue of the kernel, all of which ha
 const KERNEL_MEMORY: &str = "Backpressure is not free. Bytes in the kernel's queues use memory that belongs to no process, \
     and a stalled connection holds it until the peer reads or a timeout closes it. The sizes of the socket buffers limit it \
     for each connection, so what matters is how many connections may stall at the same time.";
+
+const WAITING: &str = "A client that does not read closes its receive window: what the server has written stays in its send \
+    queue, and later in its memory. Bytes in its receive queue wait for the server itself.";
 
 const FLOW_CONTROL: &str = "When a server stops reading, its receive queue fills. Its kernel then advertises a window of 0, \
     so the client's kernel may send nothing more; the client's send queue fills, and its write blocks. Blocked bytes are not \

@@ -51,10 +51,11 @@ impl Recent {
         self.slope(of).map(|slope| Rate(slope.max(0.0)).to_string()).unwrap_or_default()
     }
 
-    /// The mean rate of a cumulative counter over all samples.
-    pub fn mean(&self, of: impl Fn(&Sample) -> u64) -> Rate {
-        let (Some(oldest), Some(now)) = (self.samples.front(), self.samples.back()) else { return Rate(0.0) };
-        Rate(of(now).saturating_sub(of(oldest)) as f64 / (now.t - oldest.t).max(0.001))
+    /// The mean rate of a cumulative counter over all samples; `None` before the second one.
+    pub fn mean(&self, of: impl Fn(&Sample) -> u64) -> Option<Rate> {
+        let (oldest, now) = (self.samples.front()?, self.samples.back()?);
+        let seconds = now.t - oldest.t;
+        (seconds > 0.0).then(|| Rate(of(now).saturating_sub(of(oldest)) as f64 / seconds))
     }
 
     /// Change per second, over all samples or over their later half, whichever is less. So neither a jump that is over

@@ -83,6 +83,11 @@ fn draw(run: &Run) -> std::io::Result<()> {
     if let Some(clients) = run.evidence().and_then(|evidence| evidence.bystanders.as_ref()) {
         terminal::table(&Table { caption: "Other clients".to_owned(), ..tables::other_clients(clients) })?;
     }
+    if let Some(watch) = run.watch() {
+        for table in [tables::culprits(watch), tables::listeners(watch)].into_iter().flatten() {
+            terminal::table(&table)?;
+        }
+    }
     if let Some(table) = tables::ending(run) {
         terminal::table(&table)?;
     }

@@ -44,9 +44,18 @@ pub(crate) struct Args {
     #[arg(long, default_value = "1s", value_name = "TIME", value_parser = values::positive_duration, help_heading = "Output")]
     pub(super) every: Duration,
 
-    /// In each JSON sample, list the N connections with most bytes buffered
-    #[arg(long, default_value_t = 10, value_name = "N", value_parser = values::number::<u32>(0..=MAX_TOP), help_heading = "Output", hide_short_help = true)]
+    /// Number of connections listed with a line or a JSON sample
+    ///
+    /// The worst come first, and each cause is among them. Below a line of text only connections that wait are listed: new ones at
+    /// once, all of them every tenth line.
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = values::number::<u32>(0..=MAX_TOP), help_heading = "Output", hide_short_help = true)]
     pub(super) top: u32,
+
+    /// Print the ss command that shows the cause of each connection
+    ///
+    /// ss belongs to iproute2. Beside the command stand the figures of its output to look at.
+    #[arg(long, help_heading = "Output", hide_short_help = true, conflicts_with = "json")]
+    pub(super) explain: bool,
 
     #[command(flatten, next_help_heading = "Output")]
     pub(super) recording: RecordArgs,

@@ -1,6 +1,8 @@
 //! The events of `watch --json`.
 
-use echoctl_record::{ConnectionRow, ListenerFigures, Sample};
+use std::collections::BTreeMap;
+
+use echoctl_record::{ConnectionCause, ConnectionRow, ListenerFigures, Sample};
 use serde::Serialize;
 
 /// First event: what is watched.
@@ -15,11 +17,13 @@ pub(super) struct WatchingEvent {
     pub(super) door: &'static str,
 }
 
-/// One sample, with the connections that buffer most.
+/// One sample, with the worst connections.
 #[derive(Serialize)]
 pub(super) struct SampleEvent<'a> {
     #[serde(flatten)]
     pub(super) sample: &'a Sample,
+    /// Number of connections with each cause.
+    pub(super) causes: BTreeMap<ConnectionCause, u32>,
     pub(super) top: &'a [ConnectionRow],
     pub(super) listeners: &'a [ListenerFigures],
 }

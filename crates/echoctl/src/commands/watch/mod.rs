@@ -1,7 +1,9 @@
 //! `echoctl watch`: queues, windows and memory of a live server, measured without sending to it.
 
 mod args;
+mod assessment;
 mod door;
+mod explain;
 mod json;
 mod listeners;
 mod listening;
@@ -10,13 +12,15 @@ mod row;
 mod schedule;
 mod target;
 mod text;
+mod worst;
 
 use std::env;
 use std::io;
 use std::time::{Duration, Instant};
 
 use echoctl_observe::{
-    ConnectionTracker, Observation, ProcessTree, Selection, ServerAddr, SocketOwners, raise_descriptor_limit,
+    ConnectionTracker, Door, Observation, ProcessTree, Selection, ServerAddr, SocketOwners,
+    raise_descriptor_limit,
 };
 use echoctl_record::{Sample, WatchSummary};
 
@@ -29,9 +33,12 @@ use crate::output::{
 use crate::terminal::interrupt;
 use crate::terminal::screen::Screen;
 pub(crate) use args::Args;
+use assessment::Assessment;
+use explain::Explainer;
 use json::{SampleEvent, WatchingEvent};
 use schedule::Schedule;
-use text::WatchText;
+use text::{CulpritLines, WatchText};
+use worst::Worst;
 
 pub(crate) fn run(args: Args) -> Outcome {
     output::set_plain(args.plain);
@@ -60,7 +67,7 @@ pub(crate) fn run(args: Args) -> Outcome {
             "watching",
             &WatchingEvent { addr, pid: target.pids().next(), processes: target.to_string(), door },
         )?;
-        View::Json { top: args.top as usize }
+        View::Json
     } else if is_live() {
         View::Live(Screen::new())
     } else {
@@ -68,13 +75,16 @@ pub(crate) fn run(args: Args) -> Outcome {
         if let Some(sentence) = door::sentence(tracker.door()) {
             note(sentence);
         }
-        View::Lines
+        let inside = target.pids().next().filter(|_| tracker.door() != Door::Own);
+        View::Lines(CulpritLines::new(args.explain.then_some(Explainer { inside })))
     };
     let schedule = Schedule::new(tracker.start_time(), args.every, args.duration);
     let watch = Watch {
         text: WatchText::new(target::title(&target), door::sentence(tracker.door())),
         tracker,
         owners: SocketOwners::default(),
+        top: args.top as usize,
+        worst: Worst::default(),
         watched: WatchSummary::default(),
         first_memory: None,
         recorder,
@@ -87,6 +97,9 @@ pub(crate) fn run(args: Args) -> Outcome {
 struct Watch {
     tracker: ConnectionTracker,
     owners: SocketOwners,
+    /// Number of connections that are listed.
+    top: usize,
+    worst: Worst,
     text: WatchText,
     /// What is known so far.
     watched: WatchSummary,
@@ -98,8 +111,8 @@ struct Watch {
 
 /// Form of the output.
 enum View {
-    Json { top: usize },
-    Lines,
+    Json,
+    Lines(CulpritLines),
     Live(Screen),
 }
 
@@ -153,18 +166,28 @@ impl Watch {
 
     fn show(&mut self, observation: &Observation, line_is_due: bool) -> io::Result<()> {
         let sample = &observation.sample;
+        let assessment = Assessment::of(&self.tracker, Instant::now());
+        self.worst.add(&assessment, &self.owners);
         match &mut self.view {
             View::Live(screen) => {
-                let (rows, seen) = (row::all(&self.tracker, &self.owners), self.tracker.connections_seen());
+                let rows = assessment.rows(usize::MAX, &self.owners);
+                let seen = self.tracker.connections_seen();
                 screen.draw(self.text.screen(sample, &rows, seen, terminal_size()))
             }
-            View::Json { top } if line_is_due => {
-                let rows = row::all(&self.tracker, &self.owners);
-                let listeners = listeners::all(&self.tracker);
-                let event = SampleEvent { sample, top: &rows[..rows.len().min(*top)], listeners: &listeners };
+            View::Json if line_is_due => {
+                let event = SampleEvent {
+                    sample,
+                    causes: assessment.causes(),
+                    top: &assessment.rows(self.top, &self.owners),
+                    listeners: &listeners::all(&self.tracker),
+                };
                 offer_json("sample", &event)
             }
-            View::Lines if line_is_due => offer_line(self.text.line(sample)),
+            View::Lines(culprits) if line_is_due => {
+                let line = self.text.line(sample, &listeners::all(&self.tracker));
+                let rows = assessment.rows(self.top, &self.owners);
+                offer_line(line + &culprits.after(&rows, assessment.culprits()))
+            }
             _ => Ok(()),
         }
     }
@@ -173,13 +196,15 @@ impl Watch {
         let watched = WatchSummary {
             connections_seen: self.tracker.connections_seen(),
             server_exited: server_exited(last),
+            top: self.worst.into_rows(),
+            listeners: listeners::all(&self.tracker),
             ..self.watched
         };
-        let printed = if let View::Json { .. } = self.view {
+        let printed = if let View::Json = self.view {
             json_line("summary", &watched)
         } else {
             // Leaves the last frame in place, and shows the cursor.
-            self.view = View::Lines;
+            self.view = View::Json;
             text::print_summary(&watched)
         };
         // The files are written even if stdout is closed.

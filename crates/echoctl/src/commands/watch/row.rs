@@ -1,27 +1,13 @@
-//! Rows: a server's connections with their causes, sorted by bytes buffered.
+//! Makes the row of a connection from what was observed.
 
 use std::time::Instant;
 
-use echoctl_observe::{Connection, ConnectionTracker, SocketOwners, UnixQueues};
-use echoctl_record::{ConnectionFigures, ConnectionPhase, ConnectionRow, Queue, Queues, Sample};
-use echoctl_verdict::diagnose;
-
-/// All connections, sorted by bytes buffered, largest first.
-pub(super) fn all(tracker: &ConnectionTracker, owners: &SocketOwners) -> Vec<ConnectionRow> {
-    let now = Instant::now();
-    let unix = tracker.unix_connections().unwrap_or_default();
-    let name = |inode| owners.process(inode).unwrap_or_else(|| "not visible here".to_owned());
-    let unix = unix.iter().map(|connection| of_unix(connection, name(connection.client)));
-    let tcp = tracker.ranked().into_iter().filter_map(|connection| of_tcp(connection, now));
-    let mut rows: Vec<ConnectionRow> = tcp.chain(unix).collect();
-    // Those of each kind are sorted already, and the order of equal ones remains.
-    rows.sort_by_key(|row| std::cmp::Reverse(row.queued()));
-    rows
-}
+use echoctl_observe::{Connection, SocketOwners, UnixQueues};
+use echoctl_record::{ConnectionFigures, ConnectionPhase, ConnectionRow, Diagnosis, Queue, Queues, Sample};
 
 /// Nothing is in flight over a Unix-domain socket: what one side has written is in the receive queue of the other.
-fn of_unix(connection: &UnixQueues, client: String) -> ConnectionRow {
-    let diagnosis = diagnose(&figures_of_unix(connection));
+pub(super) fn of_unix(connection: &UnixQueues, diagnosis: Diagnosis, owners: &SocketOwners) -> ConnectionRow {
+    let client = owners.process(connection.client).unwrap_or_else(|| "not visible here".to_owned());
     ConnectionRow {
         client,
         state: if connection.server.is_some() { "ESTABLISHED" } else { "waits for accept" }.to_owned(),
@@ -36,7 +22,8 @@ fn of_unix(connection: &UnixQueues, client: String) -> ConnectionRow {
     }
 }
 
-fn figures_of_unix(connection: &UnixQueues) -> ConnectionFigures {
+/// What is known of a connection over a Unix-domain socket: its queues.
+pub(super) fn figures_of_unix(connection: &UnixQueues) -> ConnectionFigures {
     ConnectionFigures {
         phase: if connection.server.is_some() {
             ConnectionPhase::Open
@@ -50,15 +37,14 @@ fn figures_of_unix(connection: &UnixQueues) -> ConnectionFigures {
     }
 }
 
-fn of_tcp(connection: &Connection, now: Instant) -> Option<ConnectionRow> {
-    let state = connection.server_state?;
+/// The row of a connection over TCP.
+pub(super) fn of_tcp(connection: &Connection, diagnosis: Diagnosis, now: Instant) -> ConnectionRow {
     let queues = connection.queues();
     let counters = Some(connection.counters).filter(|_| !connection.shows_only_queues());
-    let diagnosis = diagnose(&connection.figures(now));
-    Some(ConnectionRow {
+    ConnectionRow {
         client: connection.local.to_string(),
         server: Some(connection.peer),
-        state: state.to_string(),
+        state: connection.server_state.map(|state| state.to_string()).unwrap_or_default(),
         cause: diagnosis.cause,
         cause_seconds: diagnosis.seconds,
         received: counters.and_then(|counters| counters.server_received),
@@ -73,7 +59,7 @@ fn of_tcp(connection: &Connection, now: Instant) -> Option<ConnectionRow> {
         kernel_memory: connection.kernel_memory(),
         waits_for: diagnosis.cause.stalled_by(),
         ..ConnectionRow::default()
-    })
+    }
 }
 
 /// Bytes in the kernel queues of all connections.

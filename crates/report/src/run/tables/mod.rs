@@ -1,6 +1,7 @@
 //! The tables of a run: where its bytes were at one moment, its totals, and the machine. Terminals and pages show the same.
 
 mod census;
+mod culprits;
 mod environment;
 mod latencies;
 mod other_clients;
@@ -13,6 +14,7 @@ use echoctl_record::{
 };
 
 pub use census::census;
+pub use culprits::{culprits, listeners};
 pub use environment::environment;
 use latencies::ping_table;
 pub use other_clients::other_clients;

@@ -14,14 +14,17 @@
 //!   127.0.0.1:39300            0 B       0 B   1.5 MiB   126 KiB  client
 //! ```
 
-use std::fmt::Write;
-use std::io;
+mod culprits;
+mod summary;
 
-use echoctl_record::{Bytes, ConnectionRow, Queue, Queues, Sample, Seconds, Stalled, WatchSummary, count};
-use echoctl_report::{Recent, labelled, wrap};
+use std::fmt::Write;
+
+use echoctl_record::{Bytes, ConnectionRow, ListenerFigures, Queue, Queues, Sample, Seconds, Stalled};
+use echoctl_report::{Recent, labelled};
 
 use super::row::buffered;
-use crate::output::{print, terminal_size};
+pub(super) use culprits::CulpritLines;
+pub(super) use summary::print_summary;
 
 /// Prints a server again and again. Remembers a few seconds, for rates.
 #[derive(Debug)]
@@ -48,7 +51,7 @@ impl WatchText {
     }
 
     /// One line of some 85 columns, for a log. The rates, the queues and the memory are those of the server.
-    pub(super) fn line(&self, sample: &Sample) -> String {
+    pub(super) fn line(&self, sample: &Sample, listeners: &[ListenerFigures]) -> String {
         let queues = Queues::of(sample);
         let (received, written) = self.rates();
         format!(
@@ -58,7 +61,7 @@ impl WatchText {
             size(queues[Queue::ServerReceive]),
             size(queues[Queue::ServerSend]),
             size(sample.server_memory),
-        )
+        ) + &accept_queue(listeners)
     }
 
     /// The screen, for a terminal of this size.
@@ -129,27 +132,14 @@ impl WatchText {
         lines.map(|line| line + "\n").collect()
     }
 
-    /// Bytes per second in and out, over the last seconds; `-` if they are not visible.
+    /// Bytes per second in and out, over the last seconds; `-` if they are not visible, and in the first sample.
     fn rates(&self) -> (String, String) {
         let rate = |bytes: fn(&Sample) -> u64| {
-            if self.counts { self.recent.mean(bytes).to_string() } else { "-".to_owned() }
+            let rate = self.recent.mean(bytes).filter(|_| self.counts);
+            rate.map_or("-".to_owned(), |rate| rate.to_string())
         };
         (rate(|sample| sample.produced), rate(|sample| sample.consumed))
     }
-}
-
-/// Prints one sentence about what was seen.
-pub(super) fn print_summary(watched: &WatchSummary) -> io::Result<()> {
-    if let Some(pid) = watched.server_exited {
-        print(format_args!("The server (pid {pid}) exited."))?;
-    }
-    let memory = watched
-        .server_memory_growth
-        .map_or(String::new(), |bytes| format!("; the server's memory grew by at most {}", Bytes(bytes)));
-    let came = count(watched.connections_seen, "connection");
-    let (most, held) = (watched.max_connections, Bytes(watched.max_queued));
-    let text = format!("{came} seen, at most {most} at once; kernel queues buffered at most {held}{memory}.");
-    wrap(&text, terminal_size().0).into_iter().try_for_each(print)
 }
 
 /// Widths of the table of connections.
@@ -184,6 +174,16 @@ impl Table {
         let sizes = sizes.map(size);
         let waits_for = waits_for.map(|side| side.to_string()).unwrap_or_default();
         self.line(name, sizes.each_ref().map(String::as_str), &waits_for)
+    }
+}
+
+/// The connections that no listener has accepted, if there are any.
+fn accept_queue(listeners: &[ListenerFigures]) -> String {
+    let total =
+        |count: fn(&ListenerFigures) -> Option<u32>| -> u32 { listeners.iter().filter_map(count).sum() };
+    match total(|listener| listener.accept_queue) {
+        0 => String::new(),
+        waiting => format!("  accept-q {waiting}/{}", total(|listener| listener.accept_queue_limit)),
     }
 }
 

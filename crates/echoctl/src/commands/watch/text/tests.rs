@@ -26,7 +26,7 @@ fn the_screen_fits_its_terminal() {
         assert!(text.contains("more that buffer less"), "{text}");
         assert!(text.lines().any(|line| line.ends_with(" client")), "{text}");
     }
-    let line = watch.line(&sample);
+    let line = watch.line(&sample, &[]);
     assert!(line.chars().count() <= 85, "{line}");
 }
 
@@ -38,7 +38,7 @@ fn rates_are_those_of_the_last_seconds() {
         watch.add(&sample(second.into(), 1), Some((moved, moved / 2)));
     }
 
-    let line = watch.line(&sample(9.0, 1));
+    let line = watch.line(&sample(9.0, 1), &[]);
 
     assert!(line.contains("in 1 MiB/s out 512 KiB/s"), "{line}");
 }
@@ -49,7 +49,7 @@ fn a_rate_that_is_not_visible_is_not_zero() {
     let sample = Sample { kernel_memory: None, ..sample(1.0, 1) };
     watch.add(&sample, None);
 
-    let (line, screen) = (watch.line(&sample), watch.screen(&sample, &[row(1)], 1, (80, 24)));
+    let (line, screen) = (watch.line(&sample, &[]), watch.screen(&sample, &[row(1)], 1, (80, 24)));
 
     assert!(line.contains("server in - out -"), "{line}");
     assert!(screen.contains("bytes that move are not visible here"), "{screen}");
