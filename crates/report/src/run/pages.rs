@@ -38,7 +38,7 @@ pub fn run_page(run: &Run) -> Page {
         let tables: Vec<Table> =
             [tables::culprits(watch), tables::listeners(watch)].into_iter().flatten().collect();
         if !tables.is_empty() {
-            let section = Section::new("Who waits for whom").paragraph(WAITING);
+            let section = Section::new("What connections waited for").paragraph(WAITING);
             page = page.section(tables.into_iter().fold(section, Section::table));
         }
     }
