@@ -115,7 +115,7 @@ impl Assessed<'_> {
     /// The connection as it is printed and kept.
     pub(super) fn row(&self, now: Instant, owners: &SocketOwners) -> ConnectionRow {
         match self.connection {
-            Observed::Tcp(connection) => row::of_tcp(connection, self.diagnosis, now),
+            Observed::Tcp(connection) => row::of_tcp(connection, self.diagnosis, now, owners),
             Observed::Unix(connection) => row::of_unix(connection, self.diagnosis, owners),
         }
     }
@@ -127,6 +127,15 @@ impl Assessed<'_> {
             .then(other.queued.cmp(&one.queued))
             .then_with(|| age(other).total_cmp(&age(one)))
             .then_with(|| one.which().cmp(&other.which()))
+    }
+
+    /// The sockets whose processes its row names.
+    pub(super) fn inodes(&self) -> impl Iterator<Item = u32> {
+        let inodes = match self.connection {
+            Observed::Tcp(connection) => [connection.client_inode, connection.server_inode],
+            Observed::Unix(connection) => [Some(connection.client), None],
+        };
+        inodes.into_iter().flatten().filter(|inode| *inode != 0)
     }
 
     /// What tells it from the others of its server.

@@ -33,7 +33,7 @@ use crate::output::{
 use crate::terminal::interrupt;
 use crate::terminal::screen::Screen;
 pub(crate) use args::Args;
-use assessment::Assessment;
+use assessment::{Assessed, Assessment};
 use explain::Explainer;
 use json::{SampleEvent, WatchingEvent};
 use schedule::Schedule;
@@ -140,8 +140,6 @@ impl Watch {
     /// Takes a sample, and keeps of it what is recorded, summed up or drawn later.
     fn sample(&mut self) -> Result<Observation, echoctl_observe::Error> {
         let observation = self.tracker.sample()?;
-        let unix = self.tracker.unix_connections().unwrap_or_default();
-        self.owners.update(unix.iter().map(|connection| connection.client));
         // The server need not be an echo server, so bytes inside it are unknown.
         let recorded = Sample { is_echo: Some(false), ..observation.sample };
         self.add_to_summary(&recorded);
@@ -167,10 +165,16 @@ impl Watch {
     fn show(&mut self, observation: &Observation, line_is_due: bool) -> io::Result<()> {
         let sample = &observation.sample;
         let assessment = Assessment::of(&self.tracker, Instant::now());
+        let listed = if let View::Live(_) = self.view { usize::MAX } else { self.top };
+        let named = assessment.worst(listed.max(WatchSummary::MAX_TOP));
+        let listening = self.tracker.listeners().map(|listener| listener.inode);
+        self.owners.update(named.iter().flat_map(Assessed::inodes).chain(listening));
         self.worst.add(&assessment, &self.owners);
+        let listeners = listeners::all(&self.tracker, &self.owners);
+        listeners::keep_fullest(&mut self.watched.listeners, listeners.clone());
         match &mut self.view {
             View::Live(screen) => {
-                let rows = assessment.rows(usize::MAX, &self.owners);
+                let rows = assessment.rows(listed, &self.owners);
                 let seen = self.tracker.connections_seen();
                 screen.draw(self.text.screen(sample, &rows, seen, terminal_size()))
             }
@@ -178,14 +182,14 @@ impl Watch {
                 let event = SampleEvent {
                     sample,
                     causes: assessment.causes(),
-                    top: &assessment.rows(self.top, &self.owners),
-                    listeners: &listeners::all(&self.tracker),
+                    top: &assessment.rows(listed, &self.owners),
+                    listeners: &listeners,
                 };
                 offer_json("sample", &event)
             }
             View::Lines(culprits) if line_is_due => {
-                let line = self.text.line(sample, &listeners::all(&self.tracker));
-                let rows = assessment.rows(self.top, &self.owners);
+                let line = self.text.line(sample, &listeners);
+                let rows = assessment.rows(listed, &self.owners);
                 offer_line(line + &culprits.after(&rows, assessment.culprits()))
             }
             _ => Ok(()),
@@ -197,7 +201,6 @@ impl Watch {
             connections_seen: self.tracker.connections_seen(),
             server_exited: server_exited(last),
             top: self.worst.into_rows(),
-            listeners: listeners::all(&self.tracker),
             ..self.watched
         };
         let printed = if let View::Json = self.view {

@@ -38,21 +38,31 @@ pub(super) fn figures_of_unix(connection: &UnixQueues) -> ConnectionFigures {
 }
 
 /// The row of a connection over TCP.
-pub(super) fn of_tcp(connection: &Connection, diagnosis: Diagnosis, now: Instant) -> ConnectionRow {
-    let queues = connection.queues();
+pub(super) fn of_tcp(
+    connection: &Connection,
+    diagnosis: Diagnosis,
+    now: Instant,
+    owners: &SocketOwners,
+) -> ConnectionRow {
+    let process = |inode: Option<u32>| owners.process(inode.filter(|inode| *inode != 0)?);
+    let figures = connection.figures(now);
     let counters = Some(connection.counters).filter(|_| !connection.shows_only_queues());
     ConnectionRow {
         client: connection.local.to_string(),
         server: Some(connection.peer),
+        client_process: process(connection.client_inode),
+        server_process: process(connection.server_inode),
         state: connection.server_state.map(|state| state.to_string()).unwrap_or_default(),
         cause: diagnosis.cause,
         cause_seconds: diagnosis.seconds,
         received: counters.and_then(|counters| counters.server_received),
         written: counters.and_then(|counters| counters.server_written),
-        client_send: queues[Queue::ClientSend],
-        server_receive: queues[Queue::ServerReceive].unwrap_or(0),
-        server_send: queues[Queue::ServerSend].unwrap_or(0),
-        client_receive: queues[Queue::ClientReceive],
+        receive_rate: figures.receive_rate,
+        send_rate: figures.send_rate,
+        client_send: figures.client_send,
+        server_receive: figures.server_receive.unwrap_or(0),
+        server_send: figures.server_send.unwrap_or(0),
+        client_receive: figures.client_receive,
         client_window: connection.server.and_then(|server| server.info.snd_wnd),
         window: connection.window(),
         window_zero_seconds: connection.window_zero_for(now).map(|time| time.as_secs_f64()),
