@@ -280,3 +280,27 @@ fn an_idle_host_has_no_pressure() {
     assert_eq!(to_itself.found(), [""; 0]);
     assert_eq!(pressure(&ProcessMap::default()), []);
 }
+
+#[test]
+fn recorded_chains_are_judged_as_they_were_built() {
+    // Client ◄ nginx ◄ Node.js ◄ upstream, of which the client does not read: recorded by `watch --map`.
+    let cases = [
+        // Without buffering in nginx, and in Node.js `data` events with `write`.
+        (
+            include_str!("recordings/nginx-node-without-pipe.json"),
+            "nginx passes pressure on, node api.js absorbs it",
+        ),
+        // The same with `pipe`.
+        (
+            include_str!("recordings/nginx-node-with-pipe.json"),
+            "nginx passes pressure on, node api.js passes pressure on, python3 upstream.py waits",
+        ),
+        // With buffering in nginx, whose replies exceed its memory buffers.
+        (include_str!("recordings/nginx-with-buffering.json"), "nginx absorbs it on disk"),
+    ];
+    for (recording, expected) in cases {
+        let world = World(serde_json::from_str(recording).unwrap());
+
+        assert_eq!(world.found(), [format!("python3 noread.py does not read | {expected}")]);
+    }
+}
