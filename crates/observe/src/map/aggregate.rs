@@ -84,7 +84,7 @@ impl<'a> Aggregate<'a> {
         };
         let listen = match owner {
             EndOwner::Process(pid) => self.listen.get(pid).into_iter().flatten().cloned().collect(),
-            _ => Vec::new(),
+            other => other.listens_at().into_iter().map(str::to_owned).collect(),
         };
         ProcessNode { kind, name, pids: pids.into_iter().collect(), listen, ..ProcessNode::default() }
     }

@@ -21,6 +21,32 @@ pub(super) enum EndOwner {
     Unknown(String),
 }
 
+impl EndOwner {
+    /// The owner of the other end, that of a client: where only the address of the server is known, the two must not be one node.
+    pub(super) fn as_client(self) -> EndOwner {
+        let client_of = |address: String| format!("{CLIENT_OF}{address}");
+        match self {
+            EndOwner::User(user, address) => EndOwner::User(user, client_of(address)),
+            EndOwner::Hidden(address) => EndOwner::Hidden(client_of(address)),
+            EndOwner::Unknown(address) => EndOwner::Unknown(client_of(address)),
+            EndOwner::Process(_) | EndOwner::Remote(_) => self,
+        }
+    }
+
+    /// The address at which it listens, of a process of which not much more is known.
+    pub(super) fn listens_at(&self) -> Option<&str> {
+        match self {
+            EndOwner::User(_, address) => {
+                Some(address.as_str()).filter(|address| !address.starts_with(CLIENT_OF))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Begins the address of a client.
+const CLIENT_OF: &str = "client of ";
+
 /// One end that is visible. Sizes in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct End {
@@ -96,5 +122,21 @@ pub(super) fn passed(writer: Option<&End>, reader: Option<&End>) -> Option<u64> 
     match reader {
         Some(reader) => reader.read,
         None => writer?.acknowledged,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hidden_client_is_not_the_hidden_server_of_its_address() {
+        let hidden = || EndOwner::Hidden("127.0.0.1:80".to_owned());
+        let user = || EndOwner::User("www".to_owned(), "127.0.0.1:80".to_owned());
+
+        assert_eq!(hidden().as_client(), EndOwner::Hidden("client of 127.0.0.1:80".to_owned()));
+        assert_ne!(user().as_client(), user());
+        assert_eq!((user().listens_at(), user().as_client().listens_at()), (Some("127.0.0.1:80"), None));
+        assert_eq!(EndOwner::Process(1).as_client(), EndOwner::Process(1));
     }
 }

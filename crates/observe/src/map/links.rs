@@ -120,7 +120,8 @@ impl Link {
             return None;
         }
         let owner = |end: Option<Placed<'_>>, address: SocketAddr| match end {
-            Some(end) => owner_of(end, server_address, owners),
+            Some(end) if end.entry.local == server_address => owner_of(end, server_address, owners),
+            Some(end) => owner_of(end, server_address, owners).as_client(),
             None => elsewhere(address.ip()),
         };
         Some(Link {
@@ -184,7 +185,10 @@ fn unix(connected: &[UnixSocket], listeners: &Listeners, owners: &Owners) -> Vec
             links.push(Link {
                 transport: Transport::Unix,
                 client_address: None,
-                client: (owner_of(client.inode, Some(client), &address), Some(End::of_unix(client))),
+                client: (
+                    owner_of(client.inode, Some(client), &address).as_client(),
+                    Some(End::of_unix(client)),
+                ),
                 server: (owner_of(server.inode, Some(&server), &address), Some(End::of_unix(server))),
                 is_accepted: true,
                 listener: listeners.at_path(server).map(|listener| listener.inode),
@@ -198,7 +202,10 @@ fn unix(connected: &[UnixSocket], listeners: &Listeners, owners: &Owners) -> Vec
             links.push(Link {
                 transport: Transport::Unix,
                 client_address: None,
-                client: (owner_of(client.inode, Some(client), &address), Some(End::of_unix(client))),
+                client: (
+                    owner_of(client.inode, Some(client), &address).as_client(),
+                    Some(End::of_unix(client)),
+                ),
                 server: (owner_of(listener.inode, Some(&listener), &address), None),
                 is_accepted: false,
                 listener: Some(listener.inode),

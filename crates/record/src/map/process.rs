@@ -57,7 +57,10 @@ impl fmt::Display for ProcessNode {
             (NodeKind::Process, []) => name.into_owned(),
             (NodeKind::Process, [pid]) => format!("{name} ({pid})"),
             (NodeKind::Process, [pid, others @ ..]) => format!("{name} ({pid} and {} more)", others.len()),
-            (NodeKind::OtherUser, _) => format!("a process of user {name}"),
+            (NodeKind::OtherUser, _) => match self.listen.first() {
+                Some(address) => format!("a process of user {name} at {}", printable(address)),
+                None => format!("a process of user {name}"),
+            },
             (NodeKind::Remote, _) => name.into_owned(),
             (NodeKind::Hidden, _) => format!("{name} (not visible here)"),
             (NodeKind::Unknown, _) => format!("{name} (process not known yet)"),
