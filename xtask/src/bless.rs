@@ -12,6 +12,7 @@ pub(crate) fn run(filters: &[&str]) -> Result<()> {
         "--no-fail-fast",
         "--package",
         "echoctl",
+        "--bins",
         "--test",
         "snapshots",
         "--test",

@@ -5,6 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use crate::output;
+use crate::sys;
 use crate::terminal::interrupt;
 
 /// How a command ended. Scripts and CI rely on the numbers.
@@ -88,5 +89,7 @@ pub(crate) fn into_exit_code(outcome: Outcome) -> ExitCode {
     if output::finish() {
         interrupt::exit_now();
     }
+    // A view whose threads still run has not done so.
+    sys::restore_input();
     ExitCode::from(exit as u8)
 }

@@ -1,4 +1,4 @@
-//! Wraps the system calls for signals and for the last write to a terminal: the only `unsafe` code of the command line.
+//! Wraps the system calls for signals, for keys, and for the last write to a terminal: the only `unsafe` code of the command line.
 //!
 //! A signal handler may use only async-signal-safe calls (signal-safety(7)), which neither lock nor allocate. The handler is
 //! safe code over atomics in [`interrupt`](crate::terminal::interrupt); the calls that it makes are here.
@@ -8,6 +8,10 @@
 use std::ffi::c_int;
 #[cfg(unix)]
 use std::io;
+#[cfg(unix)]
+use std::sync::OnceLock;
+#[cfg(unix)]
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 /// A signal handler. It may use atomics and call [`exit_now`]; it must not lock or allocate.
 #[cfg(unix)]
@@ -59,21 +63,37 @@ pub(crate) fn handle(ends: Handler, dies: Handler, stops: Handler) -> io::Result
     Ok(())
 }
 
-/// Takes the default action of a handled signal: the process dies, or stops until it is continued. Before that it writes
-/// `before` to the terminal behind stderr, and when it continues, `after`. For signal handlers.
+/// Where a process that was stopped goes on.
 #[cfg(unix)]
-pub(crate) fn take_default_action(signal: c_int, handler: Handler, before: &[u8], after: &[u8]) {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Resume {
+    /// It needs the terminal: in the background, the kernel stops it again.
+    InForeground,
+    /// In the background too, without keys.
+    Anywhere,
+}
+
+/// Takes the default action of a handled signal: the process dies, or stops until it is continued. Before that it writes the first
+/// of `texts` to the terminal behind stderr and restores that of stdin; when it continues, it takes it again and writes the second.
+/// For signal handlers.
+#[cfg(unix)]
+pub(crate) fn take_default_action(signal: c_int, handler: Handler, texts: (&[u8], &[u8]), resume: Resume) {
     // SAFETY: it returns the address of this thread's errno, which lives as long as the thread.
     let errno = unsafe { errno() };
     // SAFETY: as above. The interrupted code may be about to read it.
     let saved = unsafe { errno.read() };
-    write_now(before);
+    write_now(texts.0);
+    let read_keys = restore_input();
     // Both fail only for unknown signals.
     let _ = set(signal, libc::SIG_DFL);
     // SAFETY: it takes no pointer, and is async-signal-safe. The signal is not blocked in its handler: see `set`.
     unsafe { libc::raise(signal) };
     let _ = set(signal, handler as *const () as libc::sighandler_t);
-    write_now(after);
+    if read_keys && (resume == Resume::InForeground || !is_in_background()) {
+        // It fails if the terminal has gone.
+        let _ = read_keys_at_once();
+    }
+    write_now(texts.1);
     // SAFETY: as above.
     unsafe { errno.write(saved) };
 }
@@ -83,11 +103,12 @@ use libc::__errno_location as errno;
 #[cfg(all(unix, not(target_os = "linux")))]
 use libc::__error as errno;
 
-/// Writes a few bytes to the terminal behind stderr, as [`write_now`] does, and exits without running anything else: no
-/// destructor, thread or reader can delay it. For signal handlers too.
+/// Writes a few bytes to the terminal behind stderr, as [`write_now`] does, restores that of stdin, and exits without running
+/// anything else: no destructor, thread or reader can delay it. For signal handlers too.
 #[cfg(unix)]
 pub(crate) fn exit_now(code: i32, farewell: &[u8]) -> ! {
     write_now(farewell);
+    restore_input();
     // SAFETY: it takes no pointer, does not return, and is async-signal-safe.
     unsafe { libc::_exit(code) }
 }
@@ -151,6 +172,130 @@ fn restart_output(fd: c_int) {
     unsafe { libc::tcflow(fd, libc::TCOOFF) };
     // SAFETY: as above.
     unsafe { libc::tcflow(fd, libc::TCOON) };
+}
+
+/// From now on the terminal behind stdin delivers each key at once, and shows none, until [`restore_input`]. Ctrl-C, Ctrl-Z and
+/// Ctrl-S keep their meaning. For signal handlers too, once it has been called outside of one.
+///
+/// # Errors
+/// If stdin is not a terminal.
+#[cfg(unix)]
+pub(crate) fn read_keys_at_once() -> io::Result<()> {
+    let usual = match USUAL_INPUT.get() {
+        Some(usual) => *usual,
+        None => *USUAL_INPUT.get_or_init({
+            let usual = input_settings()?;
+            move || usual
+        }),
+    };
+    let mut keys = usual;
+    keys.c_lflag &= !(libc::ICANON | libc::ECHO | libc::IEXTEN);
+    keys.c_cc[libc::VMIN] = 1;
+    keys.c_cc[libc::VTIME] = 0;
+    // Before it is so: a signal in between restores what has not changed yet, which is harmless.
+    READS_KEYS.store(true, SeqCst);
+    // SAFETY: `keys` is a copy of initialized settings. TCSANOW does not wait for a terminal that is stopped.
+    match unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, &raw const keys) } {
+        0 => Ok(()),
+        _ => {
+            READS_KEYS.store(false, SeqCst);
+            Err(io::Error::last_os_error())
+        }
+    }
+}
+
+/// Restores the terminal behind stdin after [`read_keys_at_once`], and returns whether that was to be done. In the background
+/// nothing is changed: the terminal belongs to the shell. For signal handlers too.
+#[cfg(unix)]
+pub(crate) fn restore_input() -> bool {
+    let Some(usual) = USUAL_INPUT.get().filter(|_| READS_KEYS.swap(false, SeqCst)) else { return false };
+    if !is_in_background() {
+        // SAFETY: the settings are initialized, and tcsetattr is async-signal-safe.
+        unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, usual) };
+    }
+    true
+}
+
+/// Whether the terminal behind stdin controls this process, which is not in its foreground. For signal handlers too.
+#[cfg(unix)]
+pub(crate) fn is_in_background() -> bool {
+    // SAFETY: both take no pointer, and are async-signal-safe.
+    let (foreground, own) = unsafe { (libc::tcgetpgrp(libc::STDIN_FILENO), libc::getpgrp()) };
+    // It fails if there is no such terminal.
+    foreground >= 0 && foreground != own
+}
+
+/// Waits for a byte from stdin. In the background it waits until the process is in the foreground again: to read would stop it.
+///
+/// # Errors
+/// The system's, or the end of stdin.
+#[cfg(unix)]
+pub(crate) fn wait_for_key() -> io::Result<u8> {
+    loop {
+        let mut waited = libc::pollfd { fd: libc::STDIN_FILENO, events: libc::POLLIN, revents: 0 };
+        // SAFETY: `waited` is one initialized pollfd that lives across the call.
+        unsafe { libc::poll(&raw mut waited, 1, -1) };
+        if is_in_background() {
+            std::thread::sleep(std::time::Duration::from_millis(BACKGROUND_MILLIS));
+            continue;
+        }
+        let mut key = 0;
+        // SAFETY: it is written to one local byte.
+        match unsafe { libc::read(libc::STDIN_FILENO, (&raw mut key).cast(), 1) } {
+            1 => return Ok(key),
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => match io::Error::last_os_error() {
+                error if error.kind() == io::ErrorKind::Interrupted => {}
+                error => return Err(error),
+            },
+        }
+    }
+}
+
+/// Interval at which a process in the background looks whether it is in the foreground again, while the shell has keys to read.
+#[cfg(unix)]
+const BACKGROUND_MILLIS: u64 = 250;
+
+/// Does nothing: input is never changed.
+#[cfg(not(unix))]
+pub(crate) fn restore_input() -> bool {
+    false
+}
+
+#[cfg(unix)]
+fn input_settings() -> io::Result<libc::termios> {
+    let mut settings = std::mem::MaybeUninit::<libc::termios>::uninit();
+    // SAFETY: the pointer is that of a local termios, which is read only if the call has filled it.
+    match unsafe { libc::tcgetattr(libc::STDIN_FILENO, settings.as_mut_ptr()) } {
+        // SAFETY: as above.
+        0 => Ok(unsafe { settings.assume_init() }),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Settings of the terminal behind stdin as the program found them.
+#[cfg(unix)]
+static USUAL_INPUT: OnceLock<libc::termios> = OnceLock::new();
+
+/// Whether they are changed, or about to be.
+#[cfg(unix)]
+static READS_KEYS: AtomicBool = AtomicBool::new(false);
+
+/// Seconds since 1970 as the clock of this host shows them: year, month, day, hour, minute, second.
+#[cfg(unix)]
+pub(crate) fn local_time(seconds: libc::time_t) -> Option<[i32; 6]> {
+    let mut time = std::mem::MaybeUninit::<libc::tm>::uninit();
+    // SAFETY: both pointers are those of local values, and `time` is read only if the call has filled it.
+    let filled = unsafe { libc::localtime_r(&raw const seconds, time.as_mut_ptr()) };
+    // SAFETY: as above.
+    let time = unsafe { (!filled.is_null()).then(|| time.assume_init()) }?;
+    Some([time.tm_year + 1900, time.tm_mon + 1, time.tm_mday, time.tm_hour, time.tm_min, time.tm_sec])
+}
+
+/// Not known.
+#[cfg(not(unix))]
+pub(crate) fn local_time(_: i64) -> Option<[i32; 6]> {
+    None
 }
 
 #[cfg(unix)]

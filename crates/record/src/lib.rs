@@ -15,7 +15,7 @@
 //! - [`MetricsFigures`]: what is exported to a monitoring system.
 //! - [`Run`]: the file of a run, with the [`Machine`] that it was made on; [`Limit`]: its maximum size.
 //! - [`printable`]: makes untrusted text safe to print.
-//! - [`Bytes`], [`Rate`], [`Seconds`], [`Latency`], [`count`]: print sizes, rates, times and counts, the same way everywhere.
+//! - [`Bytes`], [`Rate`], [`Seconds`], [`Latency`], [`Age`], [`count`]: print sizes, rates, times and counts, the same way everywhere.
 
 #![forbid(unsafe_code)]
 
@@ -46,8 +46,8 @@ mod verdict;
 pub use bystanders::{Bystanders, Service};
 pub use census::{Census, Marked};
 pub use connection::{
-    ConnectionCause, ConnectionFigures, ConnectionPhase, ConnectionRow, Diagnosis, ListenerFigures, Roles,
-    SocketTimer, Stalled,
+    Age, ConnectionCause, ConnectionFigures, ConnectionPhase, ConnectionRow, Diagnosis, ListenerFigures,
+    Roles, SocketTimer, Stalled,
 };
 pub use connection_log::{ConnectionLog, ConnectionLogger, LogPoint, LoggedConnection, PathCounters};
 pub use control::Control;

@@ -32,6 +32,6 @@ mod run;
 pub use draw::{Block, Escaped, Page, Section, csv, digits, path, plain, svg, terminal};
 pub use map::{MapMarks, NO_PRESSURE, map_page, map_text, pressure_sentence};
 pub use model::{
-    Chart, Form, Ink, Limit, NOT_RUN, Phase, Series, Stroke, Table, Unit, labelled, shown, wrap, wrap_code,
+    Chart, Form, Ink, Limit, NOT_RUN, Phase, Series, Stroke, Table, Unit, shown, wrap, wrap_code,
 };
 pub use run::{Recent, charts, compare_page, run_page, tables};

@@ -136,9 +136,9 @@ pub(crate) fn prompt(text: impl fmt::Display) {
 
 /// Queues a status line for a live stderr, drawn over the previous one. It is cut to the terminal's width, since a wrapped line
 /// could not be drawn over. The next message on stderr replaces it.
-pub(crate) fn offer_status(line: &str) {
-    let shown = printable_lines(line);
-    let cut: String = shown.chars().take(terminal_size().0.saturating_sub(1)).collect();
+pub(crate) fn offer_status(line: &Styled) {
+    let shown = line.print(live_colour());
+    let cut = console::truncate_str(&shown, terminal_size().0.saturating_sub(1), "").into_owned();
     HAS_STATUS.store(true, Relaxed);
     // A reader that has gone needs no status.
     let _ = STDERR.offer_picture(|| format!("{CLEAR_LINE}{cut}").into_bytes());

@@ -72,6 +72,8 @@ impl RunFiles {
 pub(crate) struct Recorder {
     run: Run,
     files: RunFiles,
+    /// Whether samples are collected.
+    collects: bool,
 }
 
 impl Recorder {
@@ -80,16 +82,36 @@ impl Recorder {
     /// # Errors
     /// Those of [`RecordArgs::open`].
     pub(crate) fn new(args: &RecordArgs, target: String) -> Result<Recorder, Failure> {
-        Ok(Recorder { run: new_run(0, target), files: args.open(&[])? })
+        let files = args.open(&[])?;
+        let collects = files.record.is_some() || files.report.is_some();
+        Ok(Recorder { run: new_run(0, target), files, collects })
+    }
+
+    /// Collects samples also if no file is to be written at the end, for [`save_copy`](Recorder::save_copy).
+    pub(crate) fn collect(&mut self) {
+        self.collects = true;
     }
 
     /// Adds one sample.
     pub(crate) fn add(&mut self, sample: Sample) {
-        if self.files.record.is_none() && self.files.report.is_none() {
+        if !self.collects {
             return;
         }
         self.run.samples.push(sample);
         decimate(&mut self.run.samples, MAX_SAMPLES);
+    }
+
+    /// Writes a recording of the run so far to another file, after `complete` has added the result so far.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    #[cfg(feature = "tui")]
+    pub(crate) fn save_copy(&self, path: &Path, complete: impl FnOnce(&mut Run)) -> anyhow::Result<()> {
+        let mut run = self.run.clone();
+        complete(&mut run);
+        let mut content = Vec::new();
+        run.write(&mut content)?;
+        OutputFile::new(path)?.write(content)
     }
 
     /// Writes the files after `complete` has added the result to the run, and prints their names on stderr. Call it after

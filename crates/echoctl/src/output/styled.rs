@@ -35,6 +35,11 @@ impl Styled {
         Styled { parts: vec![(Style::Strong, text.to_string())] }
     }
 
+    /// Text that is less important than the rest.
+    pub(crate) fn weak(text: impl fmt::Display) -> Styled {
+        Styled { parts: vec![(Style::Ink(Ink::Grey), text.to_string())] }
+    }
+
     /// A message, whose lines may begin with `error:`, `warning:` or `hint:`.
     pub(crate) fn message(text: &str) -> Styled {
         let mut parts = Vec::new();

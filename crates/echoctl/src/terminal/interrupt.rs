@@ -3,7 +3,7 @@
 //! ```text
 //! start ── default action: the process exits ── catch_signals() ── 1st signal ── 2nd signal, or GRACE is over
 //!                                                                  the command   the process exits at once with 130;
-//!                                                                  shuts down    only the cursor is restored
+//!                                                                  shuts down    only the terminal is restored
 //! ```
 //!
 //! A command with work to do at shutdown (totals to print, a target to stop) calls [`catch_signals`] once that work exists.
@@ -23,7 +23,7 @@ use tokio::sync::watch;
 
 use crate::exit::Exit;
 use crate::sys;
-use crate::terminal::screen;
+use crate::terminal::mode::{self, Mode};
 
 /// From now on the first signal requests a shutdown, which the command completes within `limit`. If it takes longer than that
 /// and [`GRACE`], the process exits.
@@ -79,13 +79,16 @@ pub(crate) fn on_request(stop: impl FnOnce() + Send + 'static) -> Result<(), ech
     Ok(())
 }
 
-/// Sets up the process: signals have their default action, and a panic restores the cursor.
+/// Sets up the process: signals have their default action, and a panic restores the terminal.
 pub(crate) fn prepare() {
     sys::restore_default_actions();
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         // A terminal that cannot be written must not cause another panic.
-        let _ = io::stderr().write_all(screen::farewell());
+        let _ = io::stderr().write_all(mode::farewell());
+        // Once: leaving a full screen again would move the cursor up, over the message.
+        mode::set(Mode::Usual);
+        sys::restore_input();
         usual(panic);
     }));
 }
@@ -142,16 +145,18 @@ extern "C" fn on_signal(_: c_int) {
     }
 }
 
-/// SIGQUIT and SIGABRT: restores the cursor, then takes the default action.
+/// SIGQUIT and SIGABRT: restores the terminal, then takes the default action.
 #[cfg(unix)]
 extern "C" fn on_death(signal: c_int) {
-    sys::take_default_action(signal, on_death, screen::farewell(), b"");
+    sys::take_default_action(signal, on_death, (mode::farewell(), b""), sys::Resume::Anywhere);
 }
 
-/// Ctrl-Z: takes the default action, with the cursor shown meanwhile.
+/// Ctrl-Z: takes the default action, with the terminal restored meanwhile.
 #[cfg(unix)]
 extern "C" fn on_stop(signal: c_int) {
-    sys::take_default_action(signal, on_stop, screen::farewell(), screen::welcome());
+    let resume = if mode::is_full_screen() { sys::Resume::InForeground } else { sys::Resume::Anywhere };
+    sys::take_default_action(signal, on_stop, (mode::farewell(), mode::welcome()), resume);
+    mode::blank();
 }
 
 /// Records the request and wakes the thread that forwards it. Returns whether it was the first request.
@@ -190,7 +195,7 @@ fn exit_after(limit: Duration) -> ! {
 
 /// Exits immediately, whatever the process is doing.
 pub(crate) fn exit_now() -> ! {
-    sys::exit_now(Exit::Interrupted as i32, screen::farewell())
+    sys::exit_now(Exit::Interrupted as i32, mode::farewell())
 }
 
 /// When signals were first caught; times in signal handlers count from here.

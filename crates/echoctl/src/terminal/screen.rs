@@ -5,11 +5,11 @@
 //! The last frame stays when the screen is dropped.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use console::truncate_str;
 
 use crate::output::{self, Styled};
+use crate::terminal::mode::{self, Mode};
 
 /// A block of lines on stderr that is redrawn in place. Only for terminals: see [`output::is_live`].
 pub(crate) struct Screen {
@@ -20,9 +20,9 @@ impl Screen {
     /// An empty screen below the current output. The cursor is hidden until the screen is dropped.
     pub(crate) fn new() -> Screen {
         // Before it is hidden: a signal in between shows a visible cursor again, which is harmless.
-        IS_HIDDEN.store(true, SeqCst);
+        mode::set(Mode::NoCursor);
         // A terminal that cannot hide its cursor keeps showing it, which is harmless.
-        output::draw(|| HIDE.to_vec());
+        output::draw(|| Mode::NoCursor.begin().to_vec());
         Screen { drawn: 0 }
     }
 
@@ -66,28 +66,8 @@ impl Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         // If the terminal does not accept it now, the end of the process does it.
-        if output::draw(|| SHOW.to_vec()) {
-            IS_HIDDEN.store(false, SeqCst);
+        if output::draw(|| Mode::NoCursor.end().to_vec()) {
+            mode::set(Mode::Usual);
         }
     }
 }
-
-/// Bytes to send to the terminal before the process exits, if any. Safe in signal handlers.
-pub(crate) fn farewell() -> &'static [u8] {
-    if IS_HIDDEN.load(SeqCst) { FAREWELL } else { b"" }
-}
-
-/// Bytes to send to the terminal when the process continues after [`farewell`].
-#[cfg(unix)]
-pub(crate) fn welcome() -> &'static [u8] {
-    if IS_HIDDEN.load(SeqCst) { HIDE } else { b"" }
-}
-
-/// Whether the cursor is hidden, or about to be.
-static IS_HIDDEN: AtomicBool = AtomicBool::new(false);
-
-const HIDE: &[u8] = b"\x1b[?25l";
-const SHOW: &[u8] = b"\x1b[?25h";
-
-/// Resets the colours of an interrupted frame, and shows the cursor.
-const FAREWELL: &[u8] = b"\x1b[0m\x1b[?25h";

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Seconds that have passed, printed as `0.4 s`, `42 s`, `34 min`, `5 h` or `3 d`.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
-pub(crate) struct Age(pub(crate) f64);
+pub struct Age(pub f64);
 
 impl fmt::Display for Age {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -12,6 +12,7 @@ mod listener;
 mod roles;
 mod row;
 
+pub use age::Age;
 pub use cause::{ConnectionCause, Stalled};
 pub use diagnosis::Diagnosis;
 pub use figures::{ConnectionFigures, ConnectionPhase, SocketTimer};

@@ -11,4 +11,5 @@ pub use axis::Unit;
 pub use chart::{Chart, Form, Limit, Phase};
 pub use series::{Ink, Series, Stroke};
 pub use table::{NOT_RUN, Table, shown};
-pub use text::{labelled, wrap, wrap_code};
+pub(crate) use text::labelled;
+pub use text::{wrap, wrap_code};

@@ -49,7 +49,7 @@ fn is_unit(word: &str) -> bool {
 const UNITS: [&str; 13] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "ns", "µs", "ms", "s", "min", "h", "%"];
 
 /// A label and its text, wrapped beside the label at `columns`. An empty text is an empty line.
-pub fn labelled(label: &str, width: usize, text: &str, columns: usize) -> Vec<String> {
+pub(crate) fn labelled(label: &str, width: usize, text: &str, columns: usize) -> Vec<String> {
     let labels = std::iter::once(label).chain(std::iter::repeat(""));
     let lines = wrap(text, columns.saturating_sub(width + 2));
     lines.iter().zip(labels).map(|(line, label)| format!("  {label:<width$}{line}")).collect()

@@ -12,7 +12,8 @@ use echoctl_verdict::HELD_BACK_SECONDS;
 use echoctl_verdict::unwritten::does_not_hold;
 
 use super::args::Args;
-use crate::output::{is_live, offer_json, offer_note, terminal_size};
+use crate::output::{Styled, is_live, offer_json, offer_note, terminal_size};
+use crate::terminal::quit_key::QuitKey;
 use crate::terminal::screen::Screen;
 
 /// One of three forms of output.
@@ -28,6 +29,7 @@ pub(super) enum ProgressView {
 /// The path on a terminal.
 pub(super) struct Live {
     screen: Screen,
+    quit: QuitKey,
     view: PathView,
     /// When it is drawn next.
     next: f64,
@@ -45,6 +47,7 @@ impl ProgressView {
         } else if is_live() {
             ProgressView::Live(Box::new(Live {
                 screen: Screen::new(),
+                quit: QuitKey::listen(),
                 view: PathView::default(),
                 next: 0.0,
                 shown: None,
@@ -107,13 +110,16 @@ impl Live {
             is_last: is_over,
             ..self.given.clone()
         };
-        let text = self.view.text(&context, terminal_size());
+        let (columns, rows) = terminal_size();
+        let has_hint = self.quit.listens() && !is_over;
+        let text = self.view.text(&context, (columns, rows - usize::from(has_hint).min(rows)));
         self.shown = Some(context);
         if is_over {
             self.screen.draw_last(text);
             return Ok(());
         }
-        self.screen.draw(text)
+        let hint = if has_hint { "q quits" } else { "" };
+        self.screen.draw(Styled::from(text).then(Styled::weak(hint)))
     }
 
     /// Draws what was drawn last once more, as the last frame.

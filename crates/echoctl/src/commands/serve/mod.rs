@@ -29,11 +29,11 @@ pub(crate) fn run(args: Args) -> Outcome {
     let runtime = runtime(args.workers.map(usize::from)).map_err(failure)?;
     let server = Server::bind(config).map_err(failure)?;
     let drain = server.config().drain;
+    // Before the terminal is changed, and before the server reports that it listens.
+    interrupt::catch_signals(drain);
     let printer = Arc::new(Printer::new(&args, server.config().clone(), memory));
     let events = Arc::clone(&printer);
 
-    // Before the server reports that it listens.
-    interrupt::catch_signals(drain);
     if args.until_stdin_ends {
         exit_when_stdin_ends()?;
     }

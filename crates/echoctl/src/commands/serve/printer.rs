@@ -12,7 +12,8 @@ use serde_json::json;
 use super::Args;
 use super::json::{ClosedEvent, ListeningEvent, StatsEvent, SummaryEvent};
 use super::text::{closing_sentence, greeting, sentence, status_line};
-use crate::output::{self, ignore_broken_pipe, json_line, offer_json, offer_note, terminal_size};
+use crate::output::{self, Styled, ignore_broken_pipe, json_line, offer_json, offer_note, terminal_size};
+use crate::terminal::quit_key::QuitKey;
 
 /// Prints the events of a server.
 pub(super) struct Printer {
@@ -22,6 +23,7 @@ pub(super) struct Printer {
     memory: MemoryShare,
     /// Previous stats, for rates.
     last: Mutex<Stats>,
+    quit: QuitKey,
 }
 
 /// Form of the output.
@@ -37,12 +39,14 @@ enum Style {
 
 impl Printer {
     pub(super) fn new(args: &Args, config: Config, memory: MemoryShare) -> Printer {
+        // A child of the demo reads stdin itself.
+        let quit = if args.is_live() && !args.until_stdin_ends { QuitKey::listen() } else { QuitKey::none() };
         let style = match args.is_live() {
             _ if args.json => Style::Json,
             true => Style::Live,
             false => Style::Lines,
         };
-        Printer { style, config, memory, last: Mutex::default() }
+        Printer { style, config, memory, last: Mutex::default(), quit }
     }
 
     /// Prints an event. It never waits.
@@ -74,7 +78,11 @@ impl Printer {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let line = |columns| status_line(stats, &last, self.config.policy, columns);
         match style {
-            Style::Live => output::offer_status(&line(terminal_size().0.saturating_sub(1))),
+            Style::Live => {
+                let hint = if self.quit.listens() { "  q quits" } else { "" };
+                let room = terminal_size().0.saturating_sub(1 + hint.len());
+                output::offer_status(&Styled::from(line(room)).then(Styled::weak(hint)));
+            }
             _ => offer_note(line(usize::MAX)),
         }
         *last = *stats;

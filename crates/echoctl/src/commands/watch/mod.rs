@@ -2,6 +2,8 @@
 
 mod args;
 mod assessment;
+#[cfg(feature = "tui")]
+mod clock;
 mod door;
 mod explain;
 mod json;
@@ -10,6 +12,8 @@ mod listening;
 mod map;
 mod row;
 mod schedule;
+#[cfg(feature = "tui")]
+mod screen;
 mod target;
 mod text;
 mod worst;
@@ -19,24 +23,23 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use echoctl_observe::{
-    ConnectionTracker, Door, Observation, ProcessTree, Selection, ServerAddr, SocketOwners,
+    ConnectionTracker, Door, Observation, ProcessTree, Selection, ServerAddr, SocketOwners, Target,
     raise_descriptor_limit,
 };
-use echoctl_record::{Sample, WatchSummary};
+use echoctl_record::{Ending, Sample, WatchSummary};
 
 use crate::address;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::recorder::Recorder;
-use crate::output::{
-    self, ignore_broken_pipe, is_live, json_line, note, offer_json, offer_line, terminal_size,
-};
+use crate::output::{self, ignore_broken_pipe, json_line, note, offer_json, offer_line};
 use crate::terminal::interrupt;
-use crate::terminal::screen::Screen;
 pub(crate) use args::Args;
 use assessment::{Assessed, Assessment};
 use explain::Explainer;
 use json::{SampleEvent, WatchingEvent};
 use schedule::Schedule;
+#[cfg(feature = "tui")]
+use screen::{LiveView, Reading};
 use text::{CulpritLines, WatchText};
 use worst::Worst;
 
@@ -57,7 +60,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     };
     let tracker = ConnectionTracker::new(target.tables(), &Selection::Served(target.addrs.clone()), tree)
         .map_err(|error| Failure::new(Exit::Inconclusive, anyhow::Error::from(error)))?;
-    let recorder = Recorder::new(&args.recording, target::addresses(&target))?;
+    let mut recorder = Recorder::new(&args.recording, target::addresses(&target))?;
     // Before the view hides the cursor, which the signal handler shows again.
     interrupt::catch_signals(Duration::ZERO);
     let view = if args.json {
@@ -68,19 +71,20 @@ pub(crate) fn run(args: Args) -> Outcome {
             &WatchingEvent { addr, pid: target.pids().next(), processes: target.to_string(), door },
         )?;
         View::Json
-    } else if is_live() {
-        View::Live(Screen::new())
+    } else if let Some(view) = View::live(&target, tracker.door())? {
+        // For a recording that is saved when a key is pressed.
+        recorder.collect();
+        view
     } else {
         note(format_args!("watching {}", target::title(&target)));
         if let Some(sentence) = door::sentence(tracker.door()) {
             note(sentence);
         }
-        let inside = target.pids().next().filter(|_| tracker.door() != Door::Own);
-        View::Lines(CulpritLines::new(args.explain.then_some(Explainer { inside })))
+        View::Lines(CulpritLines::new(args.explain.then(|| explainer(&target, tracker.door()))))
     };
     let schedule = Schedule::new(tracker.start_time(), args.every, args.duration);
     let watch = Watch {
-        text: WatchText::new(target::title(&target), door::sentence(tracker.door())),
+        text: WatchText::default(),
         tracker,
         owners: SocketOwners::default(),
         top: args.top as usize,
@@ -113,7 +117,44 @@ struct Watch {
 enum View {
     Json,
     Lines(CulpritLines),
-    Live(Screen),
+    #[cfg(feature = "tui")]
+    Live(Box<LiveView>),
+}
+
+/// What follows a wait.
+enum Next {
+    Sample,
+    End(Exit),
+}
+
+impl View {
+    /// The instrument, if there is a terminal for it.
+    #[cfg(feature = "tui")]
+    fn live(target: &Target, door: Door) -> Result<Option<View>, Failure> {
+        if !output::is_live() {
+            return Ok(None);
+        }
+        let explainer = explainer(target, door);
+        let explain = Box::new(move |row: &_| explainer.command(row));
+        let view = LiveView::new(target::title(target), door::sentence(door), explain)?;
+        Ok(Some(View::Live(Box::new(view))))
+    }
+
+    /// None: this build has no instrument.
+    #[cfg(not(feature = "tui"))]
+    #[expect(clippy::unnecessary_wraps, reason = "the instrument can fail")]
+    fn live(_: &Target, _: Door) -> Result<Option<View>, Failure> {
+        Ok(None)
+    }
+
+    fn is_live(&self) -> bool {
+        !matches!(self, View::Json | View::Lines(_))
+    }
+}
+
+/// What explains the connections of this server.
+fn explainer(target: &Target, door: Door) -> Explainer {
+    Explainer { inside: target.pids().next().filter(|_| door != Door::Own) }
 }
 
 impl Watch {
@@ -131,8 +172,8 @@ impl Watch {
             if due.is_over || server_exited(&observation).is_some() {
                 return self.finish(&observation, Exit::Done);
             }
-            if interrupt::wait(schedule.wait(Instant::now())) {
-                return self.finish(&observation, Exit::Interrupted);
+            if let Next::End(exit) = self.wait(&observation, schedule.wait(Instant::now()))? {
+                return self.finish(&observation, exit);
             }
         }
     }
@@ -165,7 +206,7 @@ impl Watch {
     fn show(&mut self, observation: &Observation, line_is_due: bool) -> io::Result<()> {
         let sample = &observation.sample;
         let assessment = Assessment::of(&self.tracker, Instant::now());
-        let listed = if let View::Live(_) = self.view { usize::MAX } else { self.top };
+        let listed = if self.view.is_live() { usize::MAX } else { self.top };
         let named = assessment.worst(listed.max(WatchSummary::MAX_TOP));
         let listening = self.tracker.listeners().map(|listener| listener.inode);
         self.owners.update(named.iter().flat_map(Assessed::inodes).chain(listening));
@@ -173,11 +214,16 @@ impl Watch {
         let listeners = listeners::all(&self.tracker, &self.owners);
         listeners::keep_fullest(&mut self.watched.listeners, listeners.clone());
         match &mut self.view {
-            View::Live(screen) => {
-                let rows = assessment.rows(listed, &self.owners);
-                let seen = self.tracker.connections_seen();
-                screen.draw(self.text.screen(sample, &rows, seen, terminal_size()))
-            }
+            #[cfg(feature = "tui")]
+            View::Live(view) => view.show(Reading {
+                sample: *sample,
+                rows: assessment.rows(listed, &self.owners),
+                listeners,
+                seen: self.tracker.connections_seen(),
+                traffic: self.text.traffic(),
+                trend: self.text.memory_trend(sample),
+                clock: clock::time_of_day(),
+            }),
             View::Json if line_is_due => {
                 let event = SampleEvent {
                     sample,
@@ -196,23 +242,64 @@ impl Watch {
         }
     }
 
-    fn finish(mut self, last: &Observation, exit: Exit) -> Outcome {
-        let watched = WatchSummary {
+    /// Waits for the next sample; with a live view, handles keys meanwhile.
+    #[cfg_attr(
+        not(feature = "tui"),
+        expect(clippy::unnecessary_wraps, unused_variables, reason = "only the view can fail")
+    )]
+    fn wait(&mut self, last: &Observation, timeout: Duration) -> io::Result<Next> {
+        #[cfg(feature = "tui")]
+        if let View::Live(view) = &mut self.view {
+            let until = Instant::now() + timeout;
+            return Ok(match view.wait(until)? {
+                screen::Next::Sample => Next::Sample,
+                screen::Next::Interrupted => Next::End(Exit::Interrupted),
+                screen::Next::Quit => Next::End(Exit::Done),
+                screen::Next::Save => {
+                    let saved = self.save(last);
+                    if let View::Live(view) = &mut self.view {
+                        view.tell(saved)?;
+                    }
+                    return self.wait(last, until.saturating_duration_since(Instant::now()));
+                }
+            });
+        }
+        Ok(if interrupt::wait(timeout) { Next::End(Exit::Interrupted) } else { Next::Sample })
+    }
+
+    /// Writes a recording of the watch so far to a new file, and returns what is to be said about it.
+    #[cfg(feature = "tui")]
+    fn save(&self, last: &Observation) -> String {
+        let name = format!("echoctl-watch-{}.json", clock::stamp());
+        let watch = self.summary(last);
+        let saved = self.recorder.save_copy(name.as_ref(), |run| run.ending = Some(Ending::Watch { watch }));
+        match saved {
+            Ok(()) => format!("saved {name}, for echoctl report"),
+            Err(error) => format!("{error:#}"),
+        }
+    }
+
+    /// What has been seen so far.
+    fn summary(&self, last: &Observation) -> WatchSummary {
+        WatchSummary {
             connections_seen: self.tracker.connections_seen(),
             server_exited: server_exited(last),
-            top: self.worst.into_rows(),
-            ..self.watched
-        };
+            top: self.worst.clone().into_rows(),
+            ..self.watched.clone()
+        }
+    }
+
+    fn finish(mut self, last: &Observation, exit: Exit) -> Outcome {
+        let watched = self.summary(last);
         let printed = if let View::Json = self.view {
             json_line("summary", &watched)
         } else {
-            // Leaves the last frame in place, and shows the cursor.
+            // Restores the terminal.
             self.view = View::Json;
             text::print_summary(&watched)
         };
         // The files are written even if stdout is closed.
-        let written =
-            self.recorder.finish(|run| run.ending = Some(echoctl_record::Ending::Watch { watch: watched }));
+        let written = self.recorder.finish(|run| run.ending = Some(Ending::Watch { watch: watched }));
         ignore_broken_pipe(printed)?;
         written?;
         Ok(exit)

@@ -9,7 +9,7 @@ use echoctl_record::{ConnectionCause, ConnectionRow, WatchSummary};
 use super::assessment::{Assessment, Which};
 
 /// Connections that needed attention at some time. Holds at most ten of each cause.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Worst(BTreeMap<Which, ConnectionRow>);
 
 impl Worst {

@@ -2,7 +2,7 @@
 
 use echoctl_record::{Bytes, Seconds};
 
-use crate::labelled;
+use crate::model::labelled;
 
 /// Widths of the columns, for a terminal of a given width.
 pub(super) struct Layout {

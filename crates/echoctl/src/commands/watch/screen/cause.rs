@@ -1,0 +1,81 @@
+//! Causes as the table shows them: in at most twenty columns, and the order from worst to harmless.
+
+use std::borrow::Cow;
+
+use echoctl_record::{ConnectionCause, Roles};
+
+/// A cause in at most twenty columns.
+pub(super) fn label(cause: ConnectionCause, roles: Roles) -> Cow<'static, str> {
+    match (served_label(cause), roles) {
+        (label, Roles::Served) => label.into(),
+        // With "does" it would be too long.
+        ("server does not read", Roles::Opened) => "process not reading".into(),
+        (label, Roles::Opened) => {
+            label.replace("client", roles.peer()).replace("server", roles.watched()).into()
+        }
+    }
+}
+
+fn served_label(cause: ConnectionCause) -> &'static str {
+    match cause {
+        ConnectionCause::BothWait => "both wait",
+        ConnectionCause::PeerGone => "peer gone",
+        ConnectionCause::ClientDoesNotRead => "client does not read",
+        ConnectionCause::ServerDoesNotRead => "server does not read",
+        ConnectionCause::ClientReadsSlowly => "client reads slowly",
+        ConnectionCause::ServerReadsSlowly => "server reads slowly",
+        ConnectionCause::ClosedByClient => "closed by client",
+        ConnectionCause::ClosedByServer => "closed by server",
+        ConnectionCause::InAcceptQueue => "in accept queue",
+        ConnectionCause::Flows => "flows",
+        ConnectionCause::Idle => "idle",
+    }
+}
+
+/// What it means, in a few words.
+pub(super) fn meaning(cause: ConnectionCause) -> &'static str {
+    match cause {
+        ConnectionCause::BothWait => "neither side reads, so that each waits for the other",
+        ConnectionCause::PeerGone => "the client's host does not answer: the kernel repeats what it sent",
+        ConnectionCause::ClientDoesNotRead => {
+            "bytes for the client wait, and its receive window stays closed"
+        }
+        ConnectionCause::ServerDoesNotRead => "bytes of the client wait, and the server reads none",
+        ConnectionCause::ClientReadsSlowly => "bytes for the client wait, and it reads some now and then",
+        ConnectionCause::ServerReadsSlowly => {
+            "bytes of the client wait, and the server reads some now and then"
+        }
+        ConnectionCause::ClosedByClient => "the client has closed, the server has not (CLOSE-WAIT)",
+        ConnectionCause::ClosedByServer => "the server has closed, and bytes that it wrote before wait",
+        ConnectionCause::InAcceptQueue => "connected, and not accepted by the server yet",
+        ConnectionCause::Flows => "bytes move, and neither side waits for long",
+        ConnectionCause::Idle => "no bytes move, and none wait",
+    }
+}
+
+/// How much attention a cause needs: the larger, the more.
+pub(super) fn severity(cause: ConnectionCause) -> u8 {
+    ConnectionCause::ALL
+        .iter()
+        .rev()
+        .zip(0..)
+        .find(|(known, _)| **known == cause)
+        .map_or(0, |(_, severity)| severity)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_has_a_short_label_and_a_place() {
+        for cause in ConnectionCause::ALL {
+            assert!(
+                [Roles::Served, Roles::Opened].iter().all(|roles| label(cause, *roles).len() <= 20),
+                "{cause}"
+            );
+        }
+        assert!(severity(ConnectionCause::PeerGone) > severity(ConnectionCause::Flows));
+        assert!(severity(ConnectionCause::Flows) > severity(ConnectionCause::Idle));
+    }
+}
