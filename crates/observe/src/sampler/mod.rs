@@ -69,6 +69,8 @@ pub struct Observation {
     pub exited: Option<RootExit>,
     /// How long taking the sample took.
     pub took: Duration,
+    /// The processor time that it took, which other programs do not prolong. The same, where the system does not show it.
+    pub cost: Duration,
 }
 
 /// Samples a set of connections and a server's processes.
@@ -196,7 +198,8 @@ impl Sampler {
         sample.t = start.duration_since(self.start_time).as_secs_f64();
         sample.server_memory = tree.filter(|tree| tree.processes > 0).map(|tree| tree.memory.total());
         sample.window = path.window;
-        Observation { sample, path, tree, exited, took: start.elapsed() }
+        let took = start.elapsed();
+        Observation { sample, path, tree, exited, took, cost: took }
     }
 }
 

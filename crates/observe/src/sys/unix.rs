@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
+use std::time::Duration;
 
 /// Reads a socket option into `value`; returns the number of bytes that the kernel wrote.
 pub(crate) fn getsockopt(
@@ -88,6 +89,16 @@ pub(crate) fn clock_ticks() -> u64 {
     // SAFETY: sysconf accepts a plain number and accesses no memory of this program.
     let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
     u64::try_from(ticks).ok().filter(|&ticks| ticks > 0).unwrap_or(100)
+}
+
+/// The processor time that this thread has used.
+pub(crate) fn processor_time() -> Option<Duration> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: clock_gettime writes the struct that it is given a valid pointer to.
+    if unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) } != 0 {
+        return None;
+    }
+    Some(Duration::new(u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?))
 }
 
 /// Moves the calling thread into the network namespace that an open file of `/proc/PID/ns` stands for.

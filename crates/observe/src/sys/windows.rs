@@ -136,3 +136,8 @@ pub(crate) fn read_at(file: &File, into: &mut [u8], offset: u64) -> io::Result<u
 pub(crate) fn clock_ticks() -> u64 {
     100
 }
+
+/// Not queried on this system.
+pub(crate) fn processor_time() -> Option<std::time::Duration> {
+    None
+}

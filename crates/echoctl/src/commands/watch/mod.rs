@@ -163,7 +163,7 @@ impl Watch {
         loop {
             let due = schedule.due(Instant::now());
             let observation = self.sample()?;
-            schedule.took(observation.took);
+            schedule.took(observation.cost);
             if let Err(error) = self.show(&observation, due.line) {
                 // The reader of our output is gone. The files are written all the same.
                 self.finish(&observation, Exit::Done)?;
