@@ -3,6 +3,7 @@
 //! Parses the arguments, calls a command, and exits. The libraries return data; only this crate prints.
 //!
 //! - [`cli`]: the command line as a whole; [`commands`]: each command.
+//! - `metrics`: what `watch` and `serve` export to Prometheus.
 //! - [`output`]: everything that is printed or written to a file; [`terminal`]: live views, questions and signals.
 //! - [`address`], [`values`]: how arguments are read; [`consent`]: which servers may be attacked; [`exit`]: exit codes.
 
@@ -11,6 +12,8 @@ mod cli;
 mod commands;
 mod consent;
 mod exit;
+#[cfg(feature = "live")]
+mod metrics;
 mod output;
 mod sys;
 mod terminal;

@@ -135,6 +135,10 @@ pub(crate) struct Args {
     #[arg(long, value_parser = positive_duration, value_name = "TIME", help_heading = "Output", hide_short_help = true)]
     stats_every: Option<Duration>,
 
+    #[cfg(feature = "live")]
+    #[arg(long, value_name = "ADDR", value_parser = address::to_listen, help_heading = "Output", hide_short_help = true, long_help = METRICS, help = "Serve metrics of this server for Prometheus at ADDR")]
+    pub(super) metrics: Option<SocketAddr>,
+
     /// Print events as JSON, one per line
     ///
     /// On stdout: listening, stats, closed, and a summary at the end.
@@ -212,7 +216,7 @@ impl Args {
             send_buffer: self.sndbuf,
             receive_buffer: self.rcvbuf,
             drain: self.drain,
-            stats_every: self.stats_every.or(self.is_live().then_some(LIVE_EVERY)),
+            stats_every: self.stats_every.or((self.is_live() || self.has_metrics()).then_some(STATS_EVERY)),
         })
     }
 
@@ -224,6 +228,18 @@ impl Args {
     /// Whether the status line is redrawn in place.
     pub(crate) fn is_live(&self) -> bool {
         !self.json && crate::output::is_live()
+    }
+
+    /// Whether the current state is printed at intervals.
+    pub(super) fn prints_stats(&self) -> bool {
+        self.stats_every.is_some() || self.is_live()
+    }
+
+    fn has_metrics(&self) -> bool {
+        #[cfg(feature = "live")]
+        return self.metrics.is_some();
+        #[cfg(not(feature = "live"))]
+        false
     }
 
     fn policy(&self) -> Policy {
@@ -312,8 +328,13 @@ fn at_most<T: PartialOrd>(value: T, most: T, name: impl FnOnce() -> String) -> R
     if value <= most { Ok(value) } else { Err(format!("must be at most {}", name())) }
 }
 
-/// Interval of the live status line.
-const LIVE_EVERY: Duration = Duration::from_secs(1);
+/// Long help of `--metrics`.
+#[cfg(feature = "live")]
+const METRICS: &str =
+    concat!("Serve metrics of this server for Prometheus at ADDR\n\n", crate::metrics::help!(),);
+
+/// Interval of the live status line, and of what metrics know from inside the server.
+const STATS_EVERY: Duration = Duration::from_secs(1);
 
 /// Long help of `--write-timeout`, with a table.
 const WRITE_TIMEOUT: &str = "\

@@ -2,6 +2,8 @@
 
 mod args;
 mod json;
+#[cfg(feature = "live")]
+mod metrics;
 mod printer;
 mod text;
 
@@ -33,6 +35,10 @@ pub(crate) fn run(args: Args) -> Outcome {
     interrupt::catch_signals(drain);
     let printer = Arc::new(Printer::new(&args, server.config().clone(), memory));
     let events = Arc::clone(&printer);
+    #[cfg(feature = "live")]
+    if let Some(addr) = args.metrics {
+        metrics::start(&runtime, addr, &server, Arc::clone(&printer))?;
+    }
 
     if args.until_stdin_ends {
         exit_when_stdin_ends()?;

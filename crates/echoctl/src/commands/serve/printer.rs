@@ -3,7 +3,7 @@
 //! The server's threads call it, so it never waits for a reader: what a slow one misses is counted (see [`output`]).
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use echoctl_observe::MemoryShare;
 use echoctl_server::{Config, Event, Stats};
@@ -18,10 +18,12 @@ use crate::terminal::quit_key::QuitKey;
 /// Prints the events of a server.
 pub(super) struct Printer {
     style: Style,
+    /// Whether stats are printed. Otherwise they are only remembered.
+    prints_stats: bool,
     config: Config,
     /// Memory limit, with the reason for a default.
     memory: MemoryShare,
-    /// Previous stats, for rates.
+    /// Previous stats, for rates and metrics.
     last: Mutex<Stats>,
     quit: QuitKey,
 }
@@ -46,18 +48,26 @@ impl Printer {
             true => Style::Live,
             false => Style::Lines,
         };
-        Printer { style, config, memory, last: Mutex::default(), quit }
+        let prints_stats = args.prints_stats();
+        Printer { style, prints_stats, config, memory, last: Mutex::default(), quit }
     }
 
     /// Prints an event. It never waits.
     pub(super) fn print(&self, event: &Event) {
         match (self.style, event) {
             // An error means that the reader has gone. A server without a log keeps serving.
+            (_, Event::Stats(stats)) if !self.prints_stats => *self.last() = *stats,
             (Style::Json, event) => drop(self.print_json(event)),
             (_, Event::Listening(listening)) => offer_note(greeting(listening, &self.config, self.memory)),
             (style, Event::Stats(stats)) => self.print_status(style, stats),
             (_, event) => sentence(event).into_iter().for_each(offer_note),
         }
+    }
+
+    /// What the server buffered in the last stats, in bytes.
+    #[cfg(feature = "live")]
+    pub(super) fn buffered(&self) -> u64 {
+        self.last().buffered
     }
 
     /// Prints the totals and waits until they are written. It is not an error if the reader has gone.
@@ -75,7 +85,7 @@ impl Printer {
     }
 
     fn print_status(&self, style: Style, stats: &Stats) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last();
         let line = |columns| status_line(stats, &last, self.config.policy, columns);
         match style {
             Style::Live => {
@@ -88,12 +98,19 @@ impl Printer {
         *last = *stats;
     }
 
+    fn last(&self) -> MutexGuard<'_, Stats> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn print_json(&self, event: &Event) -> io::Result<()> {
         match event {
             Event::Listening(listening) => {
                 offer_json("listening", &ListeningEvent::of(listening, &self.config))
             }
-            Event::Stats(stats) => offer_json("stats", &StatsEvent::of(stats)),
+            Event::Stats(stats) => {
+                *self.last() = *stats;
+                offer_json("stats", &StatsEvent::of(stats))
+            }
             Event::Closed { peer, reason, totals } => {
                 offer_json("closed", &ClosedEvent::of(*peer, reason, *totals))
             }

@@ -64,6 +64,10 @@ pub(crate) struct Args {
     #[arg(short = 'J', long, help_heading = "Output")]
     pub(super) json: bool,
 
+    #[cfg(feature = "live")]
+    #[arg(long, value_name = "ADDR", value_parser = crate::address::to_listen, conflicts_with_all = ["every", "top", "json", "record", "report"], help_heading = "Output", long_help = METRICS, help = "Serve metrics for Prometheus at ADDR, without a view")]
+    pub(super) metrics: Option<std::net::SocketAddr>,
+
     /// Plain ASCII lines: no live view, no colour
     #[arg(long, help_heading = "Output")]
     pub(super) plain: bool,
@@ -75,7 +79,16 @@ Examples:
   echoctl watch 127.0.0.1:8080 --for 30s   half a minute of one address
   echoctl watch nginx 9090                 nginx and the server at port 9090, as one
   echoctl watch --pid 4711 --json          all ports of a process, as JSON
-  echoctl watch 8080 --record run.json     for echoctl report and compare";
+  echoctl watch 8080 --record run.json     for echoctl report and compare
+  echoctl watch --metrics 127.0.0.1:9646   for Prometheus, all listeners";
+
+/// Long help of `--metrics`.
+#[cfg(feature = "live")]
+const METRICS: &str = concat!(
+    "Serve metrics for Prometheus at ADDR, without a view\n\n",
+    crate::metrics::help!(),
+    " Without a target, all TCP listeners of this host have metrics, as they come and go."
+);
 
 /// Limit of connections in a JSON sample: lines beyond it are too long for most readers.
 const MAX_TOP: u64 = 100_000;

@@ -10,6 +10,8 @@ mod json;
 mod listeners;
 mod listening;
 mod map;
+#[cfg(feature = "live")]
+mod metrics;
 mod row;
 mod schedule;
 #[cfg(feature = "tui")]
@@ -50,6 +52,10 @@ pub(crate) fn run(args: Args) -> Outcome {
     }
     // Each process of the server needs three open files. Where the limit cannot be raised, fewer processes are visible.
     let _ = raise_descriptor_limit();
+    #[cfg(feature = "live")]
+    if let Some(addr) = args.metrics {
+        return metrics::run(&args, addr);
+    }
     let default =
         || env::var(address::VARIABLE).ok().filter(|_| args.targets.is_empty() && args.pid.is_none());
     let target = target::find(&args.targets.iter().cloned().chain(default()).collect::<Vec<_>>(), args.pid)?;
