@@ -77,7 +77,7 @@ const EXAMPLES: &str = "\
 Examples:
   echoctl watch 6379                       a Redis server on its usual port
   echoctl watch 127.0.0.1:8080 --for 30s   half a minute of one address
-  echoctl watch nginx 9090                 nginx and the server at port 9090, as one
+  echoctl watch nginx 9090                 nginx and port 9090, as one
   echoctl watch --pid 4711 --json          all ports of a process, as JSON
   echoctl watch 8080 --record run.json     for echoctl report and compare
   echoctl watch --metrics 127.0.0.1:9646   for Prometheus, all listeners";
