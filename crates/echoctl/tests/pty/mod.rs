@@ -3,6 +3,8 @@
 // Each test file is a separate program and uses only a part of this.
 #![allow(dead_code)]
 
+pub(crate) mod screen;
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
