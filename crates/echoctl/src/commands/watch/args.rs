@@ -33,7 +33,7 @@ pub(crate) struct Args {
     /// Shows the processes of this host, their TCP and Unix connections with the bytes in their queues, and what each process does
     /// whose output is held back: pass pressure on, absorb it in memory or on disk, discard, or wait. With PIDs, only what these are
     /// connected with. --report writes the last map.
-    #[arg(long, value_name = "PID", num_args = 0.., value_parser = values::number::<u32>(values::PIDS), conflicts_with_all = ["targets", "pid", "top", "record"], help_heading = "Target")]
+    #[arg(long, value_name = "PID", num_args = 0.., value_parser = values::number::<u32>(values::PIDS), conflicts_with_all = ["targets", "pid", "top", "explain", "record"], help_heading = "Target")]
     pub(super) map: Option<Vec<u32>>,
 
     /// Stop after this time [default: at Ctrl-C]

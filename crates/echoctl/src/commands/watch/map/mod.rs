@@ -18,9 +18,10 @@ use crate::commands::report::FOOTER;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::file::{OutputFile, check_written_after_result};
 use crate::output::{
-    ignore_broken_pipe, is_live, json_line, note, offer_json, offer_line, print, terminal_size,
+    Styled, ignore_broken_pipe, is_live, json_line, note, offer_json, offer_line, print, terminal_size,
 };
 use crate::terminal::interrupt;
+use crate::terminal::quit_key::QuitKey;
 use crate::terminal::screen::Screen;
 use json::MapEvent;
 use summary::MapSummary;
@@ -37,7 +38,7 @@ pub(super) fn run(pids: &[u32], args: &Args) -> Outcome {
     let view = if args.json {
         View::Json
     } else if is_live() {
-        View::Live(Screen::new())
+        View::Live(Screen::new(), QuitKey::listen())
     } else {
         note("mapping the processes of this host");
         View::Lines
@@ -60,7 +61,7 @@ struct MapWatch {
 enum View {
     Json,
     Lines,
-    Live(Screen),
+    Live(Screen, QuitKey),
 }
 
 impl MapWatch {
@@ -99,7 +100,12 @@ impl MapWatch {
 
     fn show(&mut self, map: &ProcessMap, pressures: &[Pressure], line_is_due: bool) -> io::Result<()> {
         match &mut self.view {
-            View::Live(screen) => screen.draw(text::screen(map, pressures, terminal_size())),
+            View::Live(screen, quit) => {
+                let (columns, rows) = terminal_size();
+                let hint = if quit.listens() { "q quits\n" } else { "" };
+                let rows = rows.saturating_sub(hint.lines().count());
+                screen.draw(text::screen(map, pressures, (columns, rows)).then(Styled::weak(hint)))
+            }
             View::Json if line_is_due => offer_json("map", &MapEvent::new(map, pressures)),
             View::Lines if line_is_due => offer_line(text::lines(map, pressures)),
             _ => Ok(()),
@@ -112,9 +118,9 @@ impl MapWatch {
                 .and_then(|()| json_line("summary", &self.summary)),
             View::Lines => print(text::drawing(map, pressures, terminal_size()))
                 .and_then(|()| print(text::summary(&self.summary))),
-            View::Live(screen) => {
+            View::Live(screen, _) => {
                 screen.draw_last(text::screen(map, pressures, terminal_size()));
-                // Shows the cursor.
+                // Shows the cursor, and restores the terminal's input.
                 self.view = View::Lines;
                 print(text::summary(&self.summary))
             }
