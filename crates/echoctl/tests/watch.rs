@@ -14,7 +14,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use echoctl_testkit::{eventually, signal};
 use peer::{closed_addr, echoctl, text, wait_until_it_catches_interrupts};
 use schema::{conforms, events, schema};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A server and our connection to it, with bytes that it has not read.
 fn unread(bytes: usize) -> (TcpListener, TcpStream, TcpStream) {
@@ -190,6 +190,84 @@ fn a_record_of_a_watch_can_be_drawn_and_compared() {
         assert!(drawn.contains("connections seen"), "{drawn}");
         assert!(!drawn.contains("frames lost"), "{drawn}");
     }
+}
+
+/// A server of this process with a client that reads nothing of the megabytes that it is sent.
+fn stalled_client() -> (TcpListener, TcpStream, TcpStream) {
+    let (listener, client, mut server) = unread(0);
+    server.set_nonblocking(true).unwrap();
+    // The kernels' queues are full once nothing is accepted any more.
+    while server.write(&[1; 65_536]).is_ok() {}
+    (listener, client, server)
+}
+
+#[test]
+fn a_stalled_client_is_the_culprit_in_json_and_in_the_recording() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = folder.path().join("run.json").to_str().unwrap().to_owned();
+    let (listener, client, _server) = stalled_client();
+    let addr = listener.local_addr().unwrap().to_string();
+
+    let arguments = ["watch", &addr, "--json", "--for", "3s", "--every", "250ms", "--record", &record];
+    let output = echoctl(&arguments).output().unwrap();
+
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let events = events(&output.stdout);
+    for event in &events {
+        assert_eq!(conforms(event, &schema("watch")), Ok(()), "{event}");
+    }
+    let client = Value::from(client.local_addr().unwrap().to_string());
+    let (sample, summary) = (&events[events.len() - 2], &events[events.len() - 1]);
+    assert_eq!(sample["causes"], json!({"client_does_not_read": 1}), "{sample}");
+    for top in [&sample["top"][0], &summary["top"][0]] {
+        assert_eq!((&top["client"], &top["cause"]), (&client, &"client_does_not_read".into()), "{top}");
+        assert!(top["cause_seconds"].as_f64().unwrap() >= 2.0, "{top}");
+        assert_eq!((&top["waits_for"], &top["send_rate"]), (&"client".into(), &0.0.into()), "{top}");
+        assert!(top["server_send"].as_u64().unwrap() > 0, "{top}");
+    }
+    assert_eq!(sample["listeners"][0]["listen"], addr);
+    assert!(events[1]["top"][0]["send_rate"].is_null(), "no rate is known in the first sample");
+    let run: Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+    assert_eq!(conforms(&run, &schema("run")), Ok(()));
+    assert_eq!(run["watch"]["top"], summary["top"]);
+    let drawn = echoctl(&["report", &record, "--plain"]).output().unwrap();
+    assert!(text(&drawn.stdout).contains("client does not read ("), "{}", text(&drawn.stdout));
+}
+
+#[test]
+fn a_stalled_client_is_named_below_a_line() {
+    let (listener, client, _server) = stalled_client();
+    let addr = listener.local_addr().unwrap();
+    let (child, mut lines) = watching(&addr.to_string(), &["--explain"]);
+    let first = lines.next().unwrap().unwrap();
+    assert!(first.contains("in - out -"), "no rate is known yet: {first}");
+
+    let client = client.local_addr().unwrap();
+    let named = lines.by_ref().map(|line| line.unwrap()).find(|line| line.contains("client does not read ("));
+    let named = named.expect("the watch goes on until it is named");
+    let command = lines.next().unwrap().unwrap();
+    let (said, code) = interrupted(child, lines);
+
+    assert!(named.starts_with(&format!("    {client} ")) && named.contains(" queued"), "{named}");
+    let expected = format!("      ss -tnmio 'sport = :{} and dst = {client}'", addr.port());
+    assert!(command.starts_with(&expected), "{command}");
+    assert_eq!(code, Some(130));
+    let sentence = format!("{client}: client does not read (");
+    assert!(said.lines().any(|line| line.starts_with(&sentence)), "{said}");
+}
+
+#[test]
+fn what_is_not_accepted_is_counted_with_its_listener() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let waiting = TcpStream::connect(addr).unwrap();
+
+    let output = echoctl(&["watch", &addr.to_string(), "--json", "--for", "100ms"]).output().unwrap();
+
+    let sample = &events(&output.stdout)[1];
+    assert_eq!(sample["listeners"][0]["accept_queue"], 1, "{sample}");
+    assert_eq!(sample["causes"], json!({"in_accept_queue": 1}));
+    assert_eq!(sample["top"][0]["client"], waiting.local_addr().unwrap().to_string());
 }
 
 #[test]
