@@ -40,6 +40,7 @@ impl Connection {
             server_send: queues[Queue::ServerSend],
             client_receive: queues[Queue::ClientReceive],
             client_window: info.and_then(|info| info.snd_wnd).map(u64::from),
+            largest_client_window: history.largest_window().map(u64::from),
             server_window: self.window().map(u64::from),
             timer: self.server_timer.and_then(timer),
             unanswered: self.server_unanswered,

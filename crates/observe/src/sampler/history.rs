@@ -19,6 +19,8 @@ pub struct History {
     pub(super) server: Reader,
     pub(super) client: Reader,
     wait: Option<Wait>,
+    /// The largest receive window that the client was seen to advertise.
+    largest_window: Option<u32>,
 }
 
 /// What one side has read.
@@ -67,6 +69,8 @@ impl Connection {
     pub(super) fn remember(&mut self, now: Instant) {
         let (reading, waits) = (Reading::of(self, now), Waits::of(self));
         self.history.add(reading, waits);
+        let window = self.server.and_then(|server| server.info.snd_wnd);
+        self.history.largest_window = self.history.largest_window.max(window);
     }
 }
 
@@ -96,7 +100,7 @@ impl History {
 
     /// How long ago the side last read, or nothing waited for it. Before either was seen: since the connection was.
     pub(super) fn since_read(&self, side: Reader, now: Instant) -> Duration {
-        side.at.or(self.first).map_or(Duration::ZERO, |at| now.saturating_duration_since(at))
+        self.first.map_or(Duration::ZERO, |first| side.waited(first, now))
     }
 
     /// Bytes per second received by the server's kernel over the last seconds; `None` after one reading, and if not visible.
@@ -114,6 +118,11 @@ impl History {
         self.rate(|reading| reading.limited).map(|microseconds| (microseconds / 1e6).min(1.0))
     }
 
+    /// The largest receive window that the client was seen to advertise.
+    pub(super) fn largest_window(&self) -> Option<u32> {
+        self.largest_window
+    }
+
     /// How long the last wait for the client's window was that has ended, and how long ago that was.
     pub(super) fn last_wait(&self, now: Instant) -> Option<(Duration, Duration)> {
         self.wait.map(|wait| (wait.lasted, now.saturating_duration_since(wait.ended)))
@@ -128,11 +137,17 @@ impl History {
 }
 
 impl Reader {
-    fn add(&mut self, read: u64, waiting: u64, now: Instant) {
+    /// Remembers that the side has read so many bytes by now, and that `waiting` ones wait for it.
+    pub(super) fn add(&mut self, read: u64, waiting: u64, now: Instant) {
         if waiting == 0 || self.read.is_some_and(|before| read > before) {
             self.at = Some(now);
         }
         self.read = self.read.max(Some(read));
+    }
+
+    /// How long ago it last read, or nothing waited for it. Before either was seen: since the connection was `first` seen.
+    pub(super) fn waited(&self, first: Instant, now: Instant) -> Duration {
+        now.saturating_duration_since(self.at.unwrap_or(first))
     }
 }
 

@@ -17,6 +17,8 @@ use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
+use echoctl_record::ConnectionFigures;
+
 use super::listeners::{ListenerKey, Listeners, Moved, is_request};
 use super::selection::Selected;
 use super::totals::Totals;
@@ -157,6 +159,11 @@ impl ConnectionTracker {
     /// The connections to Unix-domain sockets, those with most bytes in their queues first; `None` if the server has none.
     pub fn unix_connections(&self) -> Option<&[UnixQueues]> {
         self.unix.is_used().then(|| self.unix.connections())
+    }
+
+    /// What is known of a connection to a Unix-domain socket at `now`.
+    pub fn unix_figures(&self, connection: &UnixQueues, now: Instant) -> ConnectionFigures {
+        self.unix.figures(connection, now)
     }
 
     /// Number of connections seen so far, including closed ones.

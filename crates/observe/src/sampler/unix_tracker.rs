@@ -2,10 +2,12 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::time::Instant;
 
-use echoctl_record::Sample;
+use echoctl_record::{ConnectionFigures, ConnectionPhase, Sample};
 
 use super::counters::{Counters, Seen, ServerSeen, combine};
+use super::history::Reader;
 use super::plus;
 use crate::{Error, ServerAddr, SocketTables, UnixQueues};
 
@@ -17,8 +19,19 @@ pub(super) struct UnixTracker {
     connections: Vec<UnixQueues>,
     /// The counters of each, by the inode of its client. Here `client_received` is what the client has read.
     counters: BTreeMap<u32, Counters>,
+    /// When each side of each last read, by the inode of its client.
+    readers: BTreeMap<u32, Readers>,
     /// Bytes received and written on connections that are closed.
     closed: (u64, u64),
+}
+
+/// When both sides of a connection last read.
+#[derive(Debug, Clone, Copy)]
+struct Readers {
+    /// When the connection was first seen.
+    first: Instant,
+    server: Reader,
+    client: Reader,
 }
 
 impl UnixTracker {
@@ -29,6 +42,7 @@ impl UnixTracker {
             addrs: addrs.iter().filter(is_unix).cloned().collect(),
             connections: Vec::new(),
             counters: BTreeMap::new(),
+            readers: BTreeMap::new(),
             closed: (0, 0),
         }
     }
@@ -49,6 +63,8 @@ impl UnixTracker {
         self.connections = UnixQueues::all(tables, &self.addrs)?;
         self.connections.sort_by_key(|connection| Reverse(queued(connection)));
         let mut before = std::mem::take(&mut self.counters);
+        let mut readers = std::mem::take(&mut self.readers);
+        let now = Instant::now();
         let mut new = 0;
         for connection in &self.connections {
             let known = before.remove(&connection.client);
@@ -60,12 +76,37 @@ impl UnixTracker {
             });
             let counters = combine(&known.unwrap_or_default(), &Seen { server, ..Seen::default() });
             self.counters.insert(connection.client, counters);
+            let mut known = readers.remove(&connection.client).unwrap_or_else(|| Readers::since(now));
+            known.add(connection, &counters, now);
+            self.readers.insert(connection.client, known);
         }
         for closed in before.into_values() {
             self.closed.0 += closed.server_received.unwrap_or(0);
             self.closed.1 += closed.server_written.unwrap_or(0);
         }
         Ok(new)
+    }
+
+    /// What is known of one of them at `now`: its queues, and how long they have waited.
+    pub(super) fn figures(&self, connection: &UnixQueues, now: Instant) -> ConnectionFigures {
+        let known = self.readers.get(&connection.client);
+        let waited = |reader: fn(&Readers) -> Reader| {
+            known.map(|known| reader(known).waited(known.first, now).as_secs_f64())
+        };
+        ConnectionFigures {
+            phase: match connection.server {
+                Some(_) => ConnectionPhase::Open,
+                None => ConnectionPhase::InAcceptQueue,
+            },
+            server_receive: connection.unread_by_server,
+            // Nothing is in flight: what the server has written is in the client's queue.
+            server_send: connection.unread_by_client,
+            client_window: (connection.is_server_writable == Some(false)).then_some(0),
+            since_server_read: waited(|known| known.server),
+            since_client_read: waited(|known| known.client),
+            seen_for: known.map_or(0.0, |known| now.saturating_duration_since(known.first).as_secs_f64()),
+            ..ConnectionFigures::default()
+        }
     }
 
     /// The connections as last read.
@@ -96,6 +137,18 @@ impl UnixTracker {
         let memory: u64 = self.connections.iter().map(|connection| connection.kernel_memory).sum();
         sample.kernel_memory = plus(sample.kernel_memory.or(Some(0)), Some(memory));
         sample.connections += u32::try_from(self.connections.len()).unwrap_or(u32::MAX);
+    }
+}
+
+impl Readers {
+    fn since(first: Instant) -> Readers {
+        Readers { first, server: Reader::default(), client: Reader::default() }
+    }
+
+    fn add(&mut self, connection: &UnixQueues, counters: &Counters, now: Instant) {
+        let (server, client) = (counters.server_read, counters.client_received);
+        self.server.add(server.unwrap_or(0), connection.unread_by_server.unwrap_or(0), now);
+        self.client.add(client.unwrap_or(0), connection.unread_by_client.unwrap_or(0), now);
     }
 }
 
@@ -150,5 +203,32 @@ mod tests {
         assert_eq!(queues(&second), [Some(2000), Some(0)]);
         assert_eq!((last.connections, queues(&last)), (0, [Some(0), Some(0)]));
         assert_eq!((last.produced, last.consumed), (3000, 700));
+    }
+
+    #[test]
+    fn a_side_that_reads_has_not_waited() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let listener = UnixListener::bind(&path).unwrap();
+        let mut tables = SocketTables::of([]);
+        let mut tracker = UnixTracker::new(&[ServerAddr::Unix(path.clone())]);
+        let mut client = UnixStream::connect(&path).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        server.set_nonblocking(true).unwrap();
+        while server.write(&[1; 4096]).is_ok() {}
+        client.write_all(&[1; 3000]).unwrap();
+        let mut figures = || {
+            tracker.read(&mut tables).unwrap();
+            tracker.figures(&tracker.connections()[0], Instant::now())
+        };
+
+        let first = figures();
+        server.read_exact(&mut [0; 1000]).unwrap();
+        let second = figures();
+
+        assert_eq!((first.client_window, first.server_receive), (Some(0), Some(3000)));
+        assert_eq!(first.since_client_read, Some(first.seen_for));
+        assert_eq!((second.since_client_read, second.phase), (Some(second.seen_for), ConnectionPhase::Open));
+        assert!(second.since_server_read < Some(second.seen_for), "{second:?}");
     }
 }

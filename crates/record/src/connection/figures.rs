@@ -47,6 +47,8 @@ pub struct ConnectionFigures {
     pub client_receive: Option<u64>,
     /// Receive window that the client last advertised. Of a Unix-domain socket: 0 while the server cannot write.
     pub client_window: Option<u64>,
+    /// The largest receive window that the client was seen to advertise.
+    pub largest_client_window: Option<u64>,
     /// Receive window of the server.
     pub server_window: Option<u64>,
     /// The running timer of the server's socket.

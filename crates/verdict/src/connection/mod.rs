@@ -30,8 +30,7 @@ fn classify(phase: ConnectionPhase, s: &Signals) -> ConnectionCause {
         _ if s.both_wait() => ConnectionCause::BothWait,
         _ if s.to_client.is_stalled() => ConnectionCause::ClientDoesNotRead,
         _ if s.to_client.is_slow() => ConnectionCause::ClientReadsSlowly,
-        // With bytes under way to it, the client has closed only its own direction, and still gets its answer.
-        ConnectionPhase::ClosedByClient if s.to_client.is_empty() => ConnectionCause::ClosedByClient,
+        ConnectionPhase::ClosedByClient if s.is_abandoned() => ConnectionCause::ClosedByClient,
         _ if s.to_server.is_stalled() => ConnectionCause::ServerDoesNotRead,
         _ if s.to_server.is_slow() => ConnectionCause::ServerReadsSlowly,
         _ if s.is_moving() => ConnectionCause::Flows,

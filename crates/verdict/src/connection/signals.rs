@@ -41,11 +41,17 @@ impl Signals {
         self.to_client.is_stalled() && self.to_server.is_stalled() && self.to_server.is_held_back()
     }
 
+    /// Whether the client, which has closed its own direction, is not getting anything either.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.to_client.is_empty() && !self.to_client.has_just_moved()
+    }
+
+    /// Whether bytes are on their way, or were a moment ago.
     pub(super) fn is_moving(&self) -> bool {
         !self.to_client.is_empty()
             || !self.to_server.is_empty()
-            || self.to_client.is_moving()
-            || self.to_server.is_moving()
+            || self.to_client.has_just_moved()
+            || self.to_server.has_just_moved()
     }
 
     /// How long the connection has had this cause, at least.

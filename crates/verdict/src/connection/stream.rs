@@ -42,7 +42,12 @@ impl Stream {
     pub(super) fn to_client(figures: &ConnectionFigures) -> Stream {
         let is_closed =
             figures.client_window == Some(0) || figures.timer == Some(SocketTimer::ZeroWindowProbe);
-        let is_limited = figures.client_limited.is_some_and(|share| share >= MOSTLY);
+        // A window as large as ever fills up on a long network, too; that of a slow reader is nearly closed whenever it is seen.
+        let is_small = figures
+            .client_window
+            .zip(figures.largest_client_window)
+            .is_some_and(|(window, largest)| window < largest / 2);
+        let is_limited = is_small && figures.client_limited.is_some_and(|share| share >= MOSTLY);
         Stream {
             buffered: figures.server_send.unwrap_or(0) + figures.client_receive.unwrap_or(0),
             has_waiting: figures.server_send.unwrap_or(0) > 0,
@@ -112,10 +117,12 @@ impl Stream {
         }
     }
 
-    /// Whether payload moves, or has a moment ago.
-    pub(super) fn is_moving(&self) -> bool {
-        let moved = self.since_moved.is_some_and(|seconds| seconds < STALL_SECONDS);
-        moved || self.rate.is_some_and(|rate| rate > 0.0)
+    /// Whether payload has moved a moment ago.
+    pub(super) fn has_just_moved(&self) -> bool {
+        match self.since_moved {
+            Some(seconds) => seconds < STALL_SECONDS,
+            None => self.rate.is_some_and(|rate| rate > 0.0),
+        }
     }
 
     pub(super) fn since_moved(&self) -> Option<f64> {
@@ -135,8 +142,9 @@ impl Stream {
     }
 }
 
-/// Seconds without a read from which on a reader counts as stalled. Longer than the pauses of one that reads once a second.
-const STALL_SECONDS: f64 = 2.0;
+/// Seconds without a read from which on a reader counts as stalled. Longer than the pauses of one that reads once a second, and
+/// short enough that a watch names it after two.
+const STALL_SECONDS: f64 = 1.75;
 
 /// Seconds of sending between two waits up to which they belong together: an open window of a slow reader is filled at once.
 const BURST_SECONDS: f64 = 2.0;

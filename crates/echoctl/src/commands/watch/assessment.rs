@@ -53,7 +53,7 @@ impl<'a> Assessment<'a> {
         });
         let unix = tracker.unix_connections().unwrap_or_default().iter().map(|connection| Assessed {
             connection: Observed::Unix(connection),
-            diagnosis: diagnose(&row::figures_of_unix(connection)),
+            diagnosis: diagnose(&tracker.unix_figures(connection, now)),
             queued: connection.unread_by_server.unwrap_or(0) + connection.unread_by_client.unwrap_or(0),
         });
         let mut connections: Vec<Assessed<'_>> = tcp.chain(unix).collect();

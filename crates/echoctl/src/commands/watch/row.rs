@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use echoctl_observe::{Connection, SocketOwners, UnixQueues};
-use echoctl_record::{ConnectionFigures, ConnectionPhase, ConnectionRow, Diagnosis, Queue, Queues, Sample};
+use echoctl_record::{ConnectionRow, Diagnosis, Queue, Queues, Sample};
 
 /// Nothing is in flight over a Unix-domain socket: what one side has written is in the receive queue of the other.
 pub(super) fn of_unix(connection: &UnixQueues, diagnosis: Diagnosis, owners: &SocketOwners) -> ConnectionRow {
@@ -19,21 +19,6 @@ pub(super) fn of_unix(connection: &UnixQueues, diagnosis: Diagnosis, owners: &So
         kernel_memory: Some(connection.kernel_memory),
         waits_for: diagnosis.cause.stalled_by(),
         ..ConnectionRow::default()
-    }
-}
-
-/// What is known of a connection over a Unix-domain socket: its queues.
-pub(super) fn figures_of_unix(connection: &UnixQueues) -> ConnectionFigures {
-    ConnectionFigures {
-        phase: if connection.server.is_some() {
-            ConnectionPhase::Open
-        } else {
-            ConnectionPhase::InAcceptQueue
-        },
-        server_receive: connection.unread_by_server,
-        server_send: connection.unread_by_client,
-        client_window: (connection.is_server_writable == Some(false)).then_some(0),
-        ..ConnectionFigures::default()
     }
 }
 

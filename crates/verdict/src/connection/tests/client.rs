@@ -47,7 +47,7 @@ fn a_fast_reader_that_stops_goes_straight_to_not_reading() {
         let send_rate = Some(5e8 * (2.0 - seconds).max(0.0));
         let cause = diagnose(&ConnectionFigures { send_rate, ..stalled(seconds) }).cause;
         let expected =
-            if seconds < 2.0 { ConnectionCause::Flows } else { ConnectionCause::ClientDoesNotRead };
+            if seconds < 1.75 { ConnectionCause::Flows } else { ConnectionCause::ClientDoesNotRead };
         assert_eq!(cause, expected, "after {seconds} s");
     }
 }
@@ -169,4 +169,36 @@ fn queues_and_timers_alone_show_a_stall() {
     assert_cause(&of_files, ConnectionCause::ClientDoesNotRead, Some(3.0));
     let at_first = ConnectionFigures { since_client_read: Some(0.0), seen_for: 0.0, ..of_files };
     assert_cause(&at_first, ConnectionCause::Flows, None);
+}
+
+#[test]
+fn a_long_link_that_fills_a_wide_window_is_no_slow_reader() {
+    // As of a link of 1 Mbit/s with a queue of three seconds: all that the window allows is in the network.
+    let figures = ConnectionFigures {
+        server_send: Some(2_500_000),
+        client_receive: None,
+        client_window: Some(81_920),
+        largest_client_window: Some(81_920),
+        timer: Some(SocketTimer::Retransmit),
+        client_limited: Some(1.0),
+        since_sent: Some(0.1),
+        since_client_read: Some(0.1),
+        send_rate: Some(125_000.0),
+        ..idle()
+    };
+    assert_cause(&figures, ConnectionCause::Flows, None);
+}
+
+#[test]
+fn one_of_a_unix_socket_stalls_as_well() {
+    let figures = ConnectionFigures {
+        server_receive: Some(0),
+        server_send: Some(212_992),
+        client_window: Some(0),
+        since_server_read: Some(0.0),
+        since_client_read: Some(3.0),
+        seen_for: 3.0,
+        ..ConnectionFigures::default()
+    };
+    assert_cause(&figures, ConnectionCause::ClientDoesNotRead, Some(3.0));
 }

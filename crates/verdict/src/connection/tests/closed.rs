@@ -24,6 +24,17 @@ fn a_client_that_has_closed_its_direction_may_read_the_rest() {
 }
 
 #[test]
+fn a_half_closed_client_still_gets_its_stream_between_two_parts() {
+    let figures = ConnectionFigures {
+        phase: ConnectionPhase::ClosedByClient,
+        since_sent: Some(0.05),
+        since_client_answered: Some(0.05),
+        ..idle()
+    };
+    assert_cause(&figures, ConnectionCause::Flows, None);
+}
+
+#[test]
 fn what_a_server_left_behind_is_pending() {
     let closed = |figures| ConnectionFigures { phase: ConnectionPhase::ClosedByServer, ..figures };
     assert_cause(&closed(stalled(8.0)), ConnectionCause::ClosedByServer, Some(8.0));

@@ -17,6 +17,7 @@ fn idle() -> ConnectionFigures {
         server_send: Some(0),
         client_receive: Some(0),
         client_window: Some(65_536),
+        largest_client_window: Some(65_536),
         server_window: Some(65_536),
         since_client_answered: Some(30.0),
         since_received: Some(30.0),
@@ -94,7 +95,9 @@ fn a_connection_without_bytes_is_idle_or_flows() {
     assert_cause(&idle(), ConnectionCause::Idle, Some(30.0));
     let sent = ConnectionFigures { since_sent: Some(0.3), ..idle() };
     assert_cause(&sent, ConnectionCause::Flows, None);
-    let busy = ConnectionFigures { receive_rate: Some(5.0), ..idle() };
-    assert_cause(&busy, ConnectionCause::Flows, None);
+    let ages_unknown = ConnectionFigures { since_sent: None, since_received: None, ..idle() };
+    assert_cause(&ages_unknown, ConnectionCause::Idle, None);
+    let by_rate = ConnectionFigures { receive_rate: Some(5.0), ..ages_unknown };
+    assert_cause(&by_rate, ConnectionCause::Flows, None);
     assert_cause(&ConnectionFigures::default(), ConnectionCause::Idle, None);
 }

@@ -10,7 +10,11 @@ use crate::output::{print, terminal_size};
 
 /// Prints what was seen: a sentence about the server, and one about each of the worst connections.
 pub(in crate::commands::watch) fn print_summary(watched: &WatchSummary) -> io::Result<()> {
-    sentences(watched).iter().flat_map(|sentence| wrap(sentence, terminal_size().0)).try_for_each(print)
+    let width = terminal_size().0.saturating_sub(INDENT.len());
+    for sentence in sentences(watched) {
+        print(wrap(&sentence, width).join(&format!("\n{INDENT}")))?;
+    }
+    Ok(())
 }
 
 fn sentences(watched: &WatchSummary) -> Vec<String> {
@@ -31,6 +35,9 @@ fn sentences(watched: &WatchSummary) -> Vec<String> {
     let culprits = watched.top.iter().map(|row| format!("{}: {}.", row.client, described(row)));
     exited.into_iter().chain([totals]).chain(queues).chain(culprits).collect()
 }
+
+/// What precedes the second and further lines of a sentence.
+const INDENT: &str = "  ";
 
 #[cfg(test)]
 mod tests {
