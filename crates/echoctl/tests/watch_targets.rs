@@ -4,58 +4,19 @@
 #![cfg(target_os = "linux")]
 #![cfg(test)]
 
+mod named;
 mod peer;
 mod schema;
 
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 
-use echoctl_testkit::Running;
+use echoctl_testkit::eventually;
+use named::{LISTEN, Program, start};
 use peer::{echoctl, text};
 use schema::{conforms, events, schema};
 use serde_json::Value;
-
-/// A folder with a program whose name is unique to this test.
-struct Program {
-    folder: tempfile::TempDir,
-    name: String,
-}
-
-impl Program {
-    /// `name` gets a number that no other run of the tests has at the same time.
-    fn named(name: &str) -> Program {
-        let (folder, name) = (tempfile::tempdir().unwrap(), format!("{name}{}", std::process::id()));
-        let path = std::env::var_os("PATH").unwrap();
-        let perl = std::env::split_paths(&path).map(|folder| folder.join("perl")).find(|file| file.exists());
-        std::fs::copy(perl.expect("perl is there"), folder.path().join(&name)).unwrap();
-        Program { folder, name }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder.path().join(&self.name)
-    }
-
-    /// Starts a process that runs `script` and then waits, and returns it with the line that it prints.
-    fn start(&self, script: &str) -> (Running, String) {
-        start(&self.path(), script)
-    }
-}
-
-fn start(program: &Path, script: &str) -> (Running, String) {
-    let script = format!("use Socket; $| = 1; {script}; <STDIN>");
-    let mut command = Command::new(program);
-    command.args(["-e", &script]).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut running = Running::start(&mut command);
-    let mut line = String::new();
-    BufReader::new(running.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    (running, line.trim_end().to_owned())
-}
-
-/// Listens on a free port of loopback, and prints it.
-const LISTEN: &str = "socket(my $s, PF_INET, SOCK_STREAM, 0); bind($s, sockaddr_in(0, INADDR_LOOPBACK)); \
-    listen($s, 5); print +(sockaddr_in(getsockname($s)))[0], \"\\n\"";
 
 /// The first event of a watch of these targets, and what it printed to stderr.
 #[track_caller]
@@ -211,4 +172,30 @@ fn a_name_of_a_thread_leads_to_its_process() {
     assert!(said.contains("hint: it is the name of a thread of ") && said.contains(&me), "{said}");
     drop(end);
     thread.join().unwrap().unwrap_err();
+}
+
+#[test]
+fn the_worker_that_holds_a_connection_is_named() {
+    let program = Program::named("echoctlfork");
+    let (parent, port) = program.start(&format!("{LISTEN}; fork() or accept(my $c, $s)"));
+    let mut client = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+    client.write_all(b"hello").unwrap();
+    let parent = format!("{} (pid {})", program.name, parent.pid());
+
+    // It accepts, and its name may be found, after the first sample.
+    let (event, row) = eventually("the worker is found", || {
+        let output = echoctl(&["watch", &program.name, "--json", "--for", "50ms"]).output().unwrap();
+        let mut events = events(&output.stdout);
+        let row = events[1]["top"][0].clone();
+        let is_found = row["server_process"].is_string() && row["client_process"].is_string();
+        if is_found { Ok((events.swap_remove(0), row)) } else { Err(row.to_string()) }
+    });
+
+    let me = format!("(pid {})", std::process::id());
+    assert!(row["client_process"].as_str().unwrap().ends_with(&me), "{row}");
+    let worker = row["server_process"].as_str().unwrap();
+    assert!(worker.starts_with(&format!("{} (pid ", program.name)) && worker != parent, "{row}");
+    let pid = worker.rsplit_once("(pid ").unwrap().1;
+    let processes = event["processes"].as_str().unwrap();
+    assert!(processes.contains(pid), "one of the two that listen: {processes}");
 }

@@ -13,7 +13,7 @@ use crate::{
 /// A server on this host, found by a port, an address, a pid or a name; or several.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Target {
-    /// Addresses on which it listens; at least one.
+    /// Addresses on which it listens; none of a process whose connections to others are meant.
     pub addrs: Vec<ServerAddr>,
     /// Its processes, if visible.
     pub owners: Vec<Owner>,
@@ -80,6 +80,21 @@ impl Target {
         owners.retain(|owner| those.is_empty() || those.contains(&owner.pid));
         let elsewhere = those_elsewhere(owners.iter().map(|owner| owner.pid).collect());
         Ok(Target { addrs: listening.into_keys().collect(), owners, hidden: Vec::new(), elsewhere })
+    }
+
+    /// These processes, wherever they listen or do not: for the connections that they open.
+    pub fn running(owners: Vec<Owner>) -> Target {
+        let elsewhere = those_elsewhere(owners.iter().map(|owner| owner.pid).collect());
+        Target { owners, elsewhere, ..Target::default() }
+    }
+
+    /// The process with this pid, wherever it listens or does not. A thread stands for its process.
+    ///
+    /// # Errors
+    /// [`Error::NoProcess`].
+    pub fn running_as(pid: u32) -> Result<Target, Error> {
+        let pid = process_of(pid);
+        Owner::of(pid).map(|owner| Target::running(vec![owner])).ok_or(Error::NoProcess { pid })
     }
 
     /// The same addresses, served by this process.

@@ -38,10 +38,11 @@ impl Owner {
         Some((Owner { pid, name: name.unwrap_or(stat.name) }, stat.started))
     }
 
-    /// All processes that have this name, lowest pid first: the kernel's, or that of their executable or of the program in their
+    /// All other processes that have this name, lowest pid first: the kernel's, or that of their executable or of the program in their
     /// arguments.
     pub fn named(name: &str) -> Vec<Owner> {
-        let mut pids: Vec<u32> = pids().filter(|pid| is_named(*pid, name)).collect();
+        let mut pids: Vec<u32> =
+            pids().filter(|pid| *pid != std::process::id() && is_named(*pid, name)).collect();
         pids.sort_unstable();
         pids.into_iter().filter_map(Owner::of).collect()
     }

@@ -28,12 +28,20 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PID", value_parser = values::number::<u32>(values::PIDS), help_heading = "Target")]
     pub(super) pid: Option<u32>,
 
+    /// Watch the connections that a process has opened
+    ///
+    /// For a client of a database, or a proxy: whether it or its peer does not read. A pid or a name need not listen; a port or an
+    /// address stands for the process that listens there. In all figures, its end is in the place of the server and its peer in that of
+    /// the client. Needs to see the process's open files: it is yours, or you are root.
+    #[arg(long, help_heading = "Target")]
+    pub(super) outbound: bool,
+
     /// Map processes, to find the one that absorbs backpressure
     ///
     /// Shows the processes of this host, their TCP and Unix connections with the bytes in their queues, and what each process does
     /// whose output is held back: pass pressure on, absorb it in memory or on disk, discard, or wait. With PIDs, only what these are
     /// connected with. --report writes the last map.
-    #[arg(long, value_name = "PID", num_args = 0.., value_parser = values::number::<u32>(values::PIDS), conflicts_with_all = ["targets", "pid", "top", "explain", "record"], help_heading = "Target")]
+    #[arg(long, value_name = "PID", num_args = 0.., value_parser = values::number::<u32>(values::PIDS), conflicts_with_all = ["targets", "pid", "outbound", "top", "explain", "record"], help_heading = "Target")]
     pub(super) map: Option<Vec<u32>>,
 
     /// Stop after this time [default: at Ctrl-C]
@@ -65,7 +73,7 @@ pub(crate) struct Args {
     pub(super) json: bool,
 
     #[cfg(feature = "live")]
-    #[arg(long, value_name = "ADDR", value_parser = crate::address::to_listen, conflicts_with_all = ["every", "top", "json", "record", "report"], help_heading = "Output", long_help = METRICS, help = "Serve metrics for Prometheus at ADDR, without a view")]
+    #[arg(long, value_name = "ADDR", value_parser = crate::address::to_listen, conflicts_with_all = ["outbound", "map", "explain", "every", "top", "json", "record", "report"], help_heading = "Output", long_help = METRICS, help = "Serve metrics for Prometheus at ADDR, without a view")]
     pub(super) metrics: Option<std::net::SocketAddr>,
 
     /// Plain ASCII lines: no live view, no colour
@@ -78,6 +86,7 @@ Examples:
   echoctl watch 6379                       a Redis server on its usual port
   echoctl watch 127.0.0.1:8080 --for 30s   half a minute of one address
   echoctl watch nginx 9090                 nginx and port 9090, as one
+  echoctl watch --outbound api             what a process sends to its database
   echoctl watch --pid 4711 --json          all ports of a process, as JSON
   echoctl watch 8080 --record run.json     for echoctl report and compare
   echoctl watch --metrics 127.0.0.1:9646   for Prometheus, all listeners";

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use echoctl_observe::{Connection, ConnectionTracker, SocketOwners, UnixQueues};
-use echoctl_record::{ConnectionCause, ConnectionRow, Diagnosis};
+use echoctl_record::{ConnectionCause, ConnectionRow, Diagnosis, Roles};
 use echoctl_verdict::diagnose;
 
 use super::row;
@@ -46,9 +46,10 @@ impl<'a> Assessment<'a> {
     /// The connections as the tracker has read them last.
     pub(super) fn of(tracker: &'a ConnectionTracker, now: Instant) -> Assessment<'a> {
         let tcp = tracker.connections().filter(|connection| connection.server_state.is_some());
+        let roles = if tracker.is_outbound() { Roles::Opened } else { Roles::Served };
         let tcp = tcp.map(|connection| Assessed {
             connection: Observed::Tcp(connection),
-            diagnosis: diagnose(&connection.figures(now)),
+            diagnosis: Diagnosis { roles, ..diagnose(&connection.figures(now)) },
             queued: connection.queues().total(),
         });
         let unix = tracker.unix_connections().unwrap_or_default().iter().map(|connection| Assessed {

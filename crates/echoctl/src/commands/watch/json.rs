@@ -9,6 +9,9 @@ use serde::Serialize;
 #[derive(Serialize)]
 pub(super) struct WatchingEvent {
     pub(super) addr: Vec<String>,
+    /// Whether the connections are watched that the processes have opened, and not those to them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) outbound: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) pid: Option<u32>,
     /// All processes, with their names, or why they are not visible.

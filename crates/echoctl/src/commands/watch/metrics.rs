@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use echoctl_record::count;
+use echoctl_record::{Roles, count};
 use echoctl_server::runtime;
 
 use super::{Args, target};
@@ -17,7 +17,7 @@ pub(super) fn run(args: &Args, addr: SocketAddr) -> Outcome {
     let (collector, what) = if args.targets.is_empty() && args.pid.is_none() {
         (Collector::of_host(), "all TCP listeners of this host".to_owned())
     } else {
-        let target = target::find(&args.targets, args.pid)?;
+        let target = target::find(&args.targets, args.pid, Roles::Served)?;
         (Collector::of_target(&target), target::title(&target))
     };
     let mut collector = collector.map_err(|error| Failure::new(Exit::Inconclusive, error))?;

@@ -28,7 +28,7 @@ use echoctl_observe::{
     ConnectionTracker, Door, Observation, ProcessTree, Selection, ServerAddr, SocketOwners, Target,
     raise_descriptor_limit,
 };
-use echoctl_record::{Ending, Sample, WatchSummary};
+use echoctl_record::{Ending, Roles, Sample, WatchSummary};
 
 use crate::address;
 use crate::exit::{Exit, Failure, Outcome};
@@ -58,15 +58,21 @@ pub(crate) fn run(args: Args) -> Outcome {
     }
     let default =
         || env::var(address::VARIABLE).ok().filter(|_| args.targets.is_empty() && args.pid.is_none());
-    let target = target::find(&args.targets.iter().cloned().chain(default()).collect::<Vec<_>>(), args.pid)?;
+    let roles = if args.outbound { Roles::Opened } else { Roles::Served };
+    let texts: Vec<String> = args.targets.iter().cloned().chain(default()).collect();
+    let target = target::find(&texts, args.pid, roles)?;
     let tree = match ProcessTree::new(target.pids()) {
         Err(error) if args.pid.is_some() => return Err(error.into()),
         // The connections of a server that exits at this moment are still shown.
         tree => tree.ok().filter(|_| !target.owners.is_empty()),
     };
-    let tracker = ConnectionTracker::new(target.tables(), &Selection::Served(target.addrs.clone()), tree)
+    let selection = match roles {
+        Roles::Served => Selection::Served(target.addrs.clone()),
+        Roles::Opened => Selection::Opened(target.pids().collect()),
+    };
+    let tracker = ConnectionTracker::new(target.tables(), &selection, tree)
         .map_err(|error| Failure::new(Exit::Inconclusive, anyhow::Error::from(error)))?;
-    let mut recorder = Recorder::new(&args.recording, target::addresses(&target))?;
+    let mut recorder = Recorder::new(&args.recording, target::recorded(&target))?;
     // Before the view hides the cursor, which the signal handler shows again.
     interrupt::catch_signals(Duration::ZERO);
     let view = if args.json {
@@ -74,7 +80,13 @@ pub(crate) fn run(args: Args) -> Outcome {
         let door = door::name(tracker.door());
         json_line(
             "watching",
-            &WatchingEvent { addr, pid: target.pids().next(), processes: target.to_string(), door },
+            &WatchingEvent {
+                addr,
+                outbound: args.outbound,
+                pid: target.pids().next(),
+                processes: target.to_string(),
+                door,
+            },
         )?;
         View::Json
     } else if let Some(view) = View::live(&target, tracker.door())? {
@@ -90,9 +102,10 @@ pub(crate) fn run(args: Args) -> Outcome {
     };
     let schedule = Schedule::new(tracker.start_time(), args.every, args.duration);
     let watch = Watch {
-        text: WatchText::default(),
+        text: WatchText::new(roles),
         tracker,
         owners: SocketOwners::default(),
+        roles,
         top: args.top as usize,
         worst: Worst::default(),
         watched: WatchSummary::default(),
@@ -107,6 +120,7 @@ pub(crate) fn run(args: Args) -> Outcome {
 struct Watch {
     tracker: ConnectionTracker,
     owners: SocketOwners,
+    roles: Roles,
     /// Number of connections that are listed.
     top: usize,
     worst: Worst,
@@ -302,7 +316,7 @@ impl Watch {
         } else {
             // Restores the terminal.
             self.view = View::Json;
-            text::print_summary(&watched)
+            text::print_summary(&watched, self.roles)
         };
         // The files are written even if stdout is closed.
         let written = self.recorder.finish(|run| run.ending = Some(Ending::Watch { watch: watched }));

@@ -3,13 +3,16 @@
 use std::time::Instant;
 
 use echoctl_observe::{Connection, SocketOwners, UnixQueues};
-use echoctl_record::{ConnectionRow, Diagnosis, Queue, Queues, Sample};
+use echoctl_record::{ConnectionRow, Diagnosis, Queue, Queues, Roles, Sample};
 
 /// Nothing is in flight over a Unix-domain socket: what one side has written is in the receive queue of the other.
 pub(super) fn of_unix(connection: &UnixQueues, diagnosis: Diagnosis, owners: &SocketOwners) -> ConnectionRow {
-    let client = owners.process(connection.client).unwrap_or_else(|| "not visible here".to_owned());
+    let client = owners.process(connection.client);
     ConnectionRow {
-        client,
+        // It has no address.
+        client: client.clone().unwrap_or_else(|| "not visible here".to_owned()),
+        client_process: client,
+        server_process: connection.server.and_then(|inode| owners.process(inode)),
         state: if connection.server.is_some() { "ESTABLISHED" } else { "waits for accept" }.to_owned(),
         cause: diagnosis.cause,
         cause_seconds: diagnosis.seconds,
@@ -29,7 +32,7 @@ pub(super) fn of_tcp(
     now: Instant,
     owners: &SocketOwners,
 ) -> ConnectionRow {
-    let process = |inode: Option<u32>| owners.process(inode.filter(|inode| *inode != 0)?);
+    let process = |inode: Option<u32>| owners.process(inode?);
     let figures = connection.figures(now);
     let counters = Some(connection.counters).filter(|_| !connection.shows_only_queues());
     ConnectionRow {
@@ -53,7 +56,7 @@ pub(super) fn of_tcp(
         window_zero_seconds: connection.window_zero_for(now).map(|time| time.as_secs_f64()),
         kernel_memory: connection.kernel_memory(),
         waits_for: diagnosis.cause.stalled_by(),
-        ..ConnectionRow::default()
+        outbound: diagnosis.roles == Roles::Opened,
     }
 }
 

@@ -62,10 +62,27 @@ pub(super) fn described(row: &ConnectionRow) -> String {
     if row.queued() > 0 {
         let _ = write!(text, ", {} queued", Bytes(row.queued()));
     }
-    if let Some(process) = &row.client_process {
+    for process in involved(row) {
         let _ = write!(text, ", {}", printable(process));
     }
     text
+}
+
+/// The processes that a connection waits for, as far as they are visible: of a server with several, the one that is stuck. Of a
+/// connection that the watched process opened: first that process, of which there may be several, and then its peer.
+fn involved(row: &ConnectionRow) -> impl Iterator<Item = &String> {
+    let is_servers = matches!(
+        row.cause,
+        ConnectionCause::ServerDoesNotRead
+            | ConnectionCause::ServerReadsSlowly
+            | ConnectionCause::ClosedByClient
+            | ConnectionCause::BothWait
+    );
+    let server = row.server_process.iter().filter(move |_| is_servers || row.outbound);
+    let is_only_servers = is_servers && row.cause != ConnectionCause::BothWait;
+    let client = row.client_process.iter().filter(move |_| !is_only_servers || row.outbound);
+    // A client without an address is called by its process already.
+    server.chain(client).filter(|process| **process != row.client)
 }
 
 /// The rate of a side that reads slowly: what its cause has in place of an age.

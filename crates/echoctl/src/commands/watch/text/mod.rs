@@ -3,7 +3,7 @@
 mod culprits;
 mod summary;
 
-use echoctl_record::{Bytes, ListenerFigures, Queue, Queues, Sample, Seconds};
+use echoctl_record::{Bytes, ListenerFigures, Queue, Queues, Roles, Sample, Seconds};
 use echoctl_report::Recent;
 
 pub(super) use culprits::CulpritLines;
@@ -12,19 +12,18 @@ pub(super) use summary::print_summary;
 /// Prints a server again and again. Remembers a few seconds, for rates.
 #[derive(Debug)]
 pub(super) struct WatchText {
+    roles: Roles,
     /// Samples in which `produced` and `consumed` are what the server has received and written since the start.
     recent: Recent,
     /// Whether bytes that move are counted.
     counts: bool,
 }
 
-impl Default for WatchText {
-    fn default() -> WatchText {
-        WatchText { recent: Recent::over(RATE_SECONDS), counts: true }
-    }
-}
-
 impl WatchText {
+    pub(super) fn new(roles: Roles) -> WatchText {
+        WatchText { roles, recent: Recent::over(RATE_SECONDS), counts: true }
+    }
+
     /// Adds one sample, up to which the server has `moved` this many bytes in and out, if that is visible.
     pub(super) fn add(&mut self, sample: &Sample, moved: Option<(u64, u64)>) {
         self.counts = moved.is_some();
@@ -37,9 +36,10 @@ impl WatchText {
         let queues = Queues::of(sample);
         let (received, written) = self.rates();
         format!(
-            "{}  {} open  server in {received} out {written}  recv-q {} send-q {}  mem {}",
+            "{}  {} open  {} in {received} out {written}  recv-q {} send-q {}  mem {}",
             Seconds(sample.t),
             sample.connections,
+            self.roles.watched(),
             size(queues[Queue::ServerReceive]),
             size(queues[Queue::ServerSend]),
             size(sample.server_memory),

@@ -2,26 +2,27 @@
 
 use std::io;
 
-use echoctl_record::{Bytes, WatchSummary, count};
+use echoctl_record::{Bytes, ConnectionCause, ConnectionRow, Roles, WatchSummary, count, printable};
 use echoctl_report::wrap;
 
 use super::culprits::described;
 use crate::output::{print, terminal_size};
 
 /// Prints what was seen: a sentence about the server, and one about each of the worst connections.
-pub(in crate::commands::watch) fn print_summary(watched: &WatchSummary) -> io::Result<()> {
+pub(in crate::commands::watch) fn print_summary(watched: &WatchSummary, roles: Roles) -> io::Result<()> {
     let width = terminal_size().0.saturating_sub(INDENT.len());
-    for sentence in sentences(watched) {
+    for sentence in sentences(watched, roles) {
         print(wrap(&sentence, width).join(&format!("\n{INDENT}")))?;
     }
     Ok(())
 }
 
-fn sentences(watched: &WatchSummary) -> Vec<String> {
-    let exited = watched.server_exited.map(|pid| format!("The server (pid {pid}) exited."));
+fn sentences(watched: &WatchSummary, roles: Roles) -> Vec<String> {
+    let name = roles.watched();
+    let exited = watched.server_exited.map(|pid| format!("The {name} (pid {pid}) exited."));
     let memory = watched
         .server_memory_growth
-        .map_or(String::new(), |bytes| format!("; the server's memory grew by at most {}", Bytes(bytes)));
+        .map_or(String::new(), |bytes| format!("; the {name}'s memory grew by at most {}", Bytes(bytes)));
     let came = count(watched.connections_seen, "connection");
     let (most, held) = (watched.max_connections, Bytes(watched.max_queued));
     let totals =
@@ -32,16 +33,39 @@ fn sentences(watched: &WatchSummary) -> Vec<String> {
         let waited = count(most, "connection");
         Some(format!("{}: at most {waited}{limit} in the accept queue.", listener.listen))
     });
-    let culprits = watched.top.iter().map(|row| format!("{}: {}.", row.client, described(row)));
+    let culprits = watched.top.iter().map(sentence);
     exited.into_iter().chain([totals]).chain(queues).chain(culprits).collect()
 }
 
 /// What precedes the second and further lines of a sentence.
 const INDENT: &str = "  ";
 
+/// What a connection waits for, as a sentence. Of one that the watched process opened, it names the two sides by what they are.
+fn sentence(row: &ConnectionRow) -> String {
+    let process = row.server_process.as_deref().map(printable).filter(|_| row.outbound);
+    let peer = match &row.client_process {
+        Some(process) => format!("{} at {}", printable(process), row.client),
+        None => row.client.clone(),
+    };
+    let to_process = Bytes(row.server_receive + row.client_send.unwrap_or(0));
+    let to_peer = Bytes(row.server_send + row.client_receive.unwrap_or(0));
+    let diagnosis = row.diagnosis().to_string();
+    // The words of the cause are said in another order here.
+    let age = diagnosis.strip_prefix(row.cause.words(row.roles())).unwrap_or_default();
+    match (process, row.cause) {
+        (Some(process), ConnectionCause::ServerDoesNotRead) => {
+            format!("{process} does not read {to_process} from {peer}{age}.")
+        }
+        (Some(process), ConnectionCause::ClientDoesNotRead) => {
+            format!("{peer} does not read {to_peer} from {process}{age}.")
+        }
+        _ => format!("{}: {}.", row.client, described(row)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use echoctl_record::{ConnectionCause, ConnectionRow, ListenerFigures};
+    use echoctl_record::ListenerFigures;
 
     use super::*;
 
@@ -76,13 +100,65 @@ mod tests {
         };
 
         assert_eq!(
-            sentences(&watched),
+            sentences(&watched, Roles::Served),
             [
                 "1 connection seen, at most 1 at once; kernel queues buffered at most 0 B.",
                 "0.0.0.0:8080: at most 5 connections of 128 in the accept queue.",
                 "10.0.0.7:51234: client does not read (42 s), 2 MiB queued, curl (pid 4711).",
                 "10.0.0.8:9: client reads slowly (10 KiB/s).",
             ]
+        );
+    }
+
+    #[test]
+    fn a_process_and_its_peer_are_named_by_what_they_are() {
+        let row = |cause| ConnectionRow {
+            client: "10.0.0.5:5432".to_owned(),
+            server_process: Some("app (pid 812)".to_owned()),
+            cause,
+            cause_seconds: Some(3.0),
+            server_receive: 1 << 20,
+            server_send: 2 << 20,
+            client_receive: Some(1 << 20),
+            outbound: true,
+            ..ConnectionRow::default()
+        };
+        let local = ConnectionRow {
+            client_process: Some("postgres (pid 99)".to_owned()),
+            ..row(ConnectionCause::ClientDoesNotRead)
+        };
+
+        assert_eq!(
+            sentence(&row(ConnectionCause::ServerDoesNotRead)),
+            "app (pid 812) does not read 1 MiB from 10.0.0.5:5432 (3 s)."
+        );
+        assert_eq!(
+            sentence(&local),
+            "postgres (pid 99) at 10.0.0.5:5432 does not read 3 MiB from app (pid 812) (3 s)."
+        );
+        assert_eq!(
+            sentence(&row(ConnectionCause::ClosedByClient)),
+            "10.0.0.5:5432: closed by the peer, not by the process (CLOSE-WAIT, 3 s), 4 MiB queued, app (pid 812)."
+        );
+        let watched = WatchSummary { server_exited: Some(812), ..WatchSummary::default() };
+        assert_eq!(sentences(&watched, Roles::Opened)[0], "The process (pid 812) exited.");
+    }
+
+    #[test]
+    fn the_worker_that_does_not_read_is_named() {
+        let row = ConnectionRow {
+            client: "10.0.0.7:9".to_owned(),
+            client_process: Some("curl (pid 4711)".to_owned()),
+            server_process: Some("worker (pid 13)".to_owned()),
+            cause: ConnectionCause::ServerDoesNotRead,
+            ..ConnectionRow::default()
+        };
+
+        assert_eq!(sentence(&row), "10.0.0.7:9: server does not read, worker (pid 13).");
+        let both = ConnectionRow { cause: ConnectionCause::BothWait, ..row };
+        assert_eq!(
+            sentence(&both),
+            "10.0.0.7:9: both wait for each other, worker (pid 13), curl (pid 4711)."
         );
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_line_fits_a_log() {
-    let mut watch = WatchText::default();
+    let mut watch = WatchText::new(Roles::Served);
     let sample = sample(3.2, 200);
     watch.add(&sample, Some((0, 0)));
 
@@ -15,7 +15,7 @@ fn a_line_fits_a_log() {
 
 #[test]
 fn rates_are_those_of_the_last_seconds() {
-    let mut watch = WatchText::default();
+    let mut watch = WatchText::new(Roles::Served);
     for second in 0..10u32 {
         let moved = u64::from(second) * (1 << 20);
         watch.add(&sample(second.into(), 1), Some((moved, moved / 2)));
@@ -28,7 +28,7 @@ fn rates_are_those_of_the_last_seconds() {
 
 #[test]
 fn a_rate_that_is_not_visible_is_not_zero() {
-    let mut watch = WatchText::default();
+    let mut watch = WatchText::new(Roles::Served);
     let sample = Sample { kernel_memory: None, ..sample(1.0, 1) };
     watch.add(&sample, None);
 
