@@ -11,6 +11,9 @@ use crate::values;
 /// much memory that takes in the server and in the kernel. A client's queues are visible if the client is on this host too. Above
 /// 10,000 connections, each sample reads the new ones and 10,000 of the others in turn. Needs Linux. To
 /// see the memory of another user's server, give its port and --pid, or run as root.
+///
+/// On a terminal it is a table of all connections with keys: Enter shows one over time, 1 to 9 sort, / filters, ? lists all keys,
+/// q quits.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {

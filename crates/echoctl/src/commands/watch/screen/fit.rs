@@ -54,7 +54,8 @@ fn shortened(text: &str, columns: usize, shorten: impl FnOnce(&str) -> String) -
 
 /// Columns that `text` takes.
 pub(super) fn width(text: &str) -> usize {
-    Span::raw(text).width()
+    // As addresses are, of which there may be thousands.
+    if text.is_ascii() { text.len() } else { Span::raw(text).width() }
 }
 
 /// `text` padded with blanks to this many columns.

@@ -209,7 +209,10 @@ impl Instrument {
             Some(selected) => {
                 let row = &selected.row;
                 let command = (self.explain)(row).unwrap_or_else(|| "ss does not show it".to_owned());
-                let text = format!("  {}\n\nThe same with ss\n  {command}\n", meaning(row.cause));
+                // What to look at follows the command as a comment.
+                let (command, figures) = command.split_once("  # ").unwrap_or((&command, ""));
+                let text =
+                    format!("  {}\n\nThe same with ss\n  {command}\n  {figures}\n", meaning(row.cause));
                 let page = Page::new(format!("{}: {}", printable(&row.client), row.diagnosis()), text);
                 self.open(page);
             }
