@@ -42,4 +42,4 @@ pub use error::Error;
 pub use flood::{
     CloseKind, Config, Connection, Drain, Ending, Flood, Outcome, Phase, Rate, Reading, StopHandle, Totals,
 };
-pub use ping::{Latencies, Ping, PingConfig, PingFault, PingOutcome, PingStopHandle};
+pub use ping::{Latencies, Ping, PingConfig, PingConnection, PingFault, PingOutcome, PingStopHandle};

@@ -30,6 +30,7 @@ fn config(addr: SocketAddr) -> PingConfig {
         size: SIZE,
         connections: 1,
         rate: None,
+        phase: Duration::ZERO,
         count: Some(400),
         duration: None,
         timeout: Duration::from_secs(30),

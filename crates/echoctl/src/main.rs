@@ -5,6 +5,7 @@
 //! - [`cli`]: the command line as a whole; [`commands`]: each command.
 //! - `metrics`: what `watch` and `serve` export to Prometheus.
 //! - [`output`]: everything that is printed or written to a file; [`terminal`]: live views, questions and signals.
+//! - [`machines`]: one load from several machines.
 //! - [`address`], [`values`]: how arguments are read; [`consent`]: which servers may be attacked; [`exit`]: exit codes.
 
 mod address;
@@ -12,6 +13,7 @@ mod cli;
 mod commands;
 mod consent;
 mod exit;
+mod machines;
 #[cfg(feature = "live")]
 mod metrics;
 mod output;

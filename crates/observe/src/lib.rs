@@ -42,8 +42,8 @@ pub use listener::{
     sees_other_users, user_name,
 };
 pub use machine::{
-    Cgroup, KernelBuffering, MemoryShare, QueueLimits, SysctlRange, TcpMemory, available_memory, loopback,
-    machine, processor_model, shared_memory,
+    Cgroup, KernelBuffering, MemoryShare, QueueLimits, SysctlRange, TcpMemory, available_memory, host_name,
+    loopback, machine, processor_model, shared_memory,
 };
 pub use map::ProcessMapper;
 pub use namespace::{Door, SocketTables, is_in_other_namespace};

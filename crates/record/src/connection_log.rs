@@ -53,13 +53,15 @@ impl ConnectionLog {
 }
 
 /// Adds readings to a log.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct ConnectionLogger {
     log: ConnectionLog,
     known: HashMap<(SocketAddr, SocketAddr), usize>,
     /// The last reading of each connection, where it is not the last point.
     latest: Vec<Option<LogPoint>>,
     points: usize,
+    /// The time of the last complete listing: a connection that is not known then did not exist.
+    listed_at: Option<f64>,
     /// The least time between two points of a connection, in seconds.
     spacing: f64,
 }
@@ -70,6 +72,10 @@ impl ConnectionLogger {
         let Some(at) = self.place(client, server) else { return };
         let point = LogPoint(t, counters);
         let points = &mut self.log.list[at].points;
+        if let Some(before) = self.listed_at.filter(|_| points.is_empty()) {
+            points.push(LogPoint(before, counters.map(|counter| counter.map(|_| 0))));
+            self.points += 1;
+        }
         if let Some(last) = points.last() {
             if t - last.0 < self.spacing || counters == last.1 {
                 self.latest[at] = Some(point);
@@ -85,6 +91,11 @@ impl ConnectionLogger {
         if self.points > ConnectionLog::MOST_POINTS {
             self.thin(t);
         }
+    }
+
+    /// Notes that all connections that existed at `t` have been added.
+    pub fn end_listing(&mut self, t: f64) {
+        self.listed_at = Some(t);
     }
 
     /// Notes how long a reading of all connections took, in seconds.
@@ -199,6 +210,19 @@ mod tests {
         let readings = [(0.0, 1), (1.0, 5), (2.0, 5), (3.0, 5), (4.0, 5), (5.0, 9), (6.0, 9), (7.0, 9)];
 
         assert_eq!(logged(&readings), [(0.0, 1), (1.0, 5), (4.0, 5), (5.0, 9), (7.0, 9)]);
+    }
+
+    #[test]
+    fn a_connection_that_was_not_listed_began_at_0() {
+        let mut logger = ConnectionLogger::default();
+        logger.add(1.0, addr(1), addr(7), counters(5));
+        logger.end_listing(1.0);
+        logger.add(2.0, addr(2), addr(7), counters(9));
+
+        let points = logger.finish().list.into_iter().map(|connection| connection.points);
+
+        let zero = LogPoint(1.0, counters(0));
+        assert!(points.eq([vec![LogPoint(1.0, counters(5))], vec![zero, LogPoint(2.0, counters(9))]]));
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use echoctl_client::{CloseKind, Config, Ending, Outcome, Reading};
 use echoctl_observe::KernelBuffering;
 use echoctl_record::{
-    Bystanders, Disconnect, DisconnectKind, Drain, EchoFault, Evidence, Integrity, Service, StopReason,
-    Summary,
+    Bystanders, ConnectionLog, Disconnect, DisconnectKind, Drain, EchoFault, Evidence, Integrity, Service,
+    StopReason, Summary,
 };
 use echoctl_verdict::audit::in_kernels;
 use echoctl_verdict::flood::{Observed, OtherInput, Reader};
@@ -37,6 +37,8 @@ pub struct TrialOutcome {
     /// What came when the client read at last, if it left replies unread and that was necessary to see whether the server goes on: no
     /// part of the samples and totals.
     pub last_read: Option<Drain>,
+    /// The counters of each connection, if they were kept.
+    pub connections: Option<ConnectionLog>,
 }
 
 impl TrialOutcome {
@@ -208,6 +210,7 @@ mod tests {
             is_suspended: false,
             is_newcomer_served: None,
             last_read: None,
+            connections: None,
         }
     }
 

@@ -18,6 +18,9 @@ pub struct PingConfig {
     pub connections: usize,
     /// Frames per second over all connections; `None`: closed loop.
     pub rate: Option<u64>,
+    /// How much later than the start the first frame is due at a fixed rate, so that the frames of several machines are due one after
+    /// the other.
+    pub phase: Duration,
     /// Total number of frames; `None`: no limit.
     pub count: Option<u64>,
     /// How long to send frames; `None`: no limit.

@@ -27,6 +27,12 @@ impl Latencies {
         self.nanoseconds.len()
     }
 
+    /// The times that were recorded, to three digits, and how often each was.
+    pub fn counts(&self) -> impl Iterator<Item = (Duration, u64)> + '_ {
+        let recorded = self.nanoseconds.iter_recorded();
+        recorded.map(|value| (Duration::from_nanos(value.value_iterated_to()), value.count_at_value()))
+    }
+
     /// The time that the share `quantile` (0 to 1) of all times did not exceed; `None` if there are none.
     pub fn quantile(&self, quantile: f64) -> Option<Duration> {
         // The histogram returns the end of a bucket, which may exceed the largest recorded time.

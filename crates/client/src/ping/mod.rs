@@ -20,19 +20,21 @@
 //! runtime between the arrival of a reply and the clock. Every reply is compared with the frame, byte by byte.
 
 mod config;
+mod connection;
 mod latencies;
 mod message;
 mod outcome;
 mod probe;
 mod send_schedule;
 
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Instant;
 
 pub use self::config::PingConfig;
+pub use self::connection::PingConnection;
 pub use self::latencies::Latencies;
 use self::message::Message;
 pub use self::outcome::{PingFault, PingOutcome};
@@ -65,11 +67,16 @@ impl Ping {
             stream.set_nodelay(true)?;
             stream.set_read_timeout(Some(config.timeout))?;
             stream.set_write_timeout(Some(config.timeout))?;
-            Ok(stream)
+            PingConnection::new(stream).map(Arc::new)
         };
         let open = |opened| open().map_err(|error| timer.failure(error, opened));
-        let streams = (0..config.connections).map(open).collect::<Result<_, Error>>()?;
-        Ok(Ping { config, message, stop: PingStopHandle { stop_requested: Arc::default(), streams } })
+        let connections = (0..config.connections).map(open).collect::<Result<_, Error>>()?;
+        Ok(Ping { config, message, stop: PingStopHandle { stop_requested: Arc::default(), connections } })
+    }
+
+    /// The connections, for sampling. Each closes once the ping is over **and** every reference to it is dropped.
+    pub fn connections(&self) -> &[Arc<PingConnection>] {
+        &self.stop.connections
     }
 
     /// A handle that stops it early, from another thread.
@@ -84,12 +91,12 @@ impl Ping {
         let shared = Shared::new(schedule, self.config.timeout, &self.stop.stop_requested);
         let faults = thread::scope(|scope| {
             let shared = &shared;
-            let spawn = |stream| {
+            let spawn = |connection| {
                 let message = self.message.clone();
-                let work = move || probe::run(stream, message, shared);
+                let work = move || probe::run(connection, message, shared);
                 thread::Builder::new().stack_size(STACK_SIZE).spawn_scoped(scope, work)
             };
-            let probes: Vec<_> = self.stop.streams.iter().map(spawn).collect();
+            let probes: Vec<_> = self.stop.connections.iter().map(Arc::as_ref).map(spawn).collect();
             let end = |probe: std::io::Result<thread::ScopedJoinHandle<_>>| match probe {
                 Ok(probe) => probe.join().expect("invariant: a probe returns its faults and does not panic"),
                 Err(no_thread) => Err(PingFault::Io(no_thread)),
@@ -107,16 +114,16 @@ impl Ping {
 #[derive(Debug, Clone)]
 pub struct PingStopHandle {
     stop_requested: Arc<AtomicBool>,
-    streams: Arc<[TcpStream]>,
+    connections: Arc<[Arc<PingConnection>]>,
 }
 
 impl PingStopHandle {
     /// Stops without waiting for replies in flight.
     pub fn stop(&self) {
         self.stop_requested.store(true, Relaxed);
-        for stream in self.streams.iter() {
+        for connection in self.connections.iter() {
             // Wakes a thread that waits for a reply. A closed connection has none.
-            let _ = stream.shutdown(Shutdown::Both);
+            let _ = connection.stream.shutdown(Shutdown::Both);
         }
     }
 }

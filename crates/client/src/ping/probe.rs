@@ -2,12 +2,12 @@
 //! time.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::connection::PingConnection;
 use super::latencies::Latencies;
 use super::message::Message;
 use super::outcome::PingFault;
@@ -67,11 +67,11 @@ impl Shared<'_> {
 }
 
 /// Sends pings on one connection until the schedule has no more. Being stopped is not a fault.
-pub(super) fn run(stream: &TcpStream, message: Message, shared: &Shared) -> Result<(), PingFault> {
-    ping(stream, message, shared).or_else(|fault| if shared.is_stopped() { Ok(()) } else { Err(fault) })
+pub(super) fn run(connection: &PingConnection, message: Message, shared: &Shared) -> Result<(), PingFault> {
+    ping(connection, message, shared).or_else(|fault| if shared.is_stopped() { Ok(()) } else { Err(fault) })
 }
 
-fn ping(stream: &TcpStream, mut message: Message, shared: &Shared) -> Result<(), PingFault> {
+fn ping(connection: &PingConnection, mut message: Message, shared: &Shared) -> Result<(), PingFault> {
     let mut reply = Vec::new();
     loop {
         let number = shared.next.fetch_add(1, Relaxed);
@@ -83,7 +83,7 @@ fn ping(stream: &TcpStream, mut message: Message, shared: &Shared) -> Result<(),
         let frame = message.numbered(number);
         reply.resize(frame.len(), 0);
         shared.sent.fetch_add(1, Relaxed);
-        let answer = exchange(stream, frame, &mut reply, shared.timeout);
+        let answer = exchange(connection, frame, &mut reply, shared.timeout);
         let time = due.elapsed();
         answer.map_err(|error| PingFault::of(error, shared.timeout))?;
         if reply != frame {
@@ -98,7 +98,13 @@ fn ping(stream: &TcpStream, mut message: Message, shared: &Shared) -> Result<(),
 /// A socket's timeouts apply to each call, and a peer that sends one byte at a time never triggers them. They are
 /// left alone if one quick write and one read suffice, which saves system calls; otherwise each call gets the rest of
 /// the time.
-fn exchange(mut stream: &TcpStream, frame: &[u8], reply: &mut [u8], timeout: Duration) -> io::Result<()> {
+fn exchange(
+    connection: &PingConnection,
+    frame: &[u8],
+    reply: &mut [u8],
+    timeout: Duration,
+) -> io::Result<()> {
+    let mut stream = &connection.stream;
     let started = Instant::now();
     let (mut written, mut got, mut is_changed) = (0, 0, false);
     while got < reply.len() {
@@ -118,8 +124,14 @@ fn exchange(mut stream: &TcpStream, frame: &[u8], reply: &mut [u8], timeout: Dur
         };
         match moved {
             Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-            Ok(count) if written < frame.len() => written += count,
-            Ok(count) => got += count,
+            Ok(count) if written < frame.len() => {
+                connection.record_write(count);
+                written += count;
+            }
+            Ok(count) => {
+                connection.record_read(count);
+                got += count;
+            }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }

@@ -7,7 +7,8 @@ use super::PingConfig;
 /// When pings are due, and when there are no more.
 #[derive(Debug, Clone)]
 pub(super) struct SendSchedule {
-    started: Instant,
+    /// When the first ping is due.
+    first: Instant,
     /// Pings per second; `None`: each is due as soon as a connection is free.
     rate: Option<u64>,
     count: u64,
@@ -18,7 +19,7 @@ impl SendSchedule {
     /// The schedule of a ping that starts at `started`.
     pub(super) fn new(started: Instant, config: &PingConfig) -> SendSchedule {
         SendSchedule {
-            started,
+            first: started + config.rate.map_or(Duration::ZERO, |_| config.phase),
             rate: config.rate.map(|rate| rate.max(1)),
             count: config.count.unwrap_or(u64::MAX),
             // A time beyond the clock's range counts as no limit.
@@ -29,7 +30,7 @@ impl SendSchedule {
     /// When ping `number` is due, which may be in the past: its time counts from then. `None` if there is no such
     /// ping, or if it is too late for it.
     pub(super) fn due(&self, number: u64, now: Instant) -> Option<Instant> {
-        let due = self.rate.map_or(now, |rate| self.started + after(number, rate));
+        let due = self.rate.map_or(now, |rate| self.first + after(number, rate));
         let is_in_time = self.end.is_none_or(|end| now < end && due < end);
         (number < self.count && is_in_time).then_some(due)
     }
@@ -39,7 +40,7 @@ impl SendSchedule {
         let rate = self.rate?;
         let until = self.end.map_or(now, |end| end.min(now));
         let due =
-            (until.saturating_duration_since(self.started).as_nanos() * u128::from(rate)).div_ceil(SECOND);
+            (until.saturating_duration_since(self.first).as_nanos() * u128::from(rate)).div_ceil(SECOND);
         Some(self.count.min(due.min(u128::from(u64::MAX)) as u64))
     }
 }
@@ -62,24 +63,28 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
+    fn config(rate: Option<u64>, count: Option<u64>, duration: Option<Duration>) -> PingConfig {
+        PingConfig {
+            addr: ([127, 0, 0, 1], 7007).into(),
+            framing: Framing::Lines,
+            size: 64,
+            connections: 1,
+            rate,
+            phase: Duration::ZERO,
+            count,
+            duration,
+            timeout: MS,
+            connect_timeout: MS,
+        }
+    }
+
     fn with(
         started: Instant,
         rate: Option<u64>,
         count: Option<u64>,
         duration: Option<Duration>,
     ) -> SendSchedule {
-        let config = PingConfig {
-            addr: ([127, 0, 0, 1], 7007).into(),
-            framing: Framing::Lines,
-            size: 64,
-            connections: 1,
-            rate,
-            count,
-            duration,
-            timeout: MS,
-            connect_timeout: MS,
-        };
-        SendSchedule::new(started, &config)
+        SendSchedule::new(started, &config(rate, count, duration))
     }
 
     #[test]
@@ -90,6 +95,18 @@ mod tests {
         assert_eq!(schedule.due(0, started), Some(started));
         assert_eq!(schedule.due(7, started + 500 * MS), Some(started + 7 * MS));
         assert_eq!(schedule.due(3_600_000, started), Some(started + 3_600_000 * MS));
+    }
+
+    #[test]
+    fn a_phase_shifts_every_ping_of_a_rate() {
+        let started = Instant::now();
+        let config = |rate| PingConfig { rate, phase: 3 * MS, ..config(None, None, None) };
+        let schedule = SendSchedule::new(started, &config(Some(100)));
+
+        assert_eq!(schedule.due(0, started), Some(started + 3 * MS));
+        assert_eq!(schedule.due(1, started), Some(started + 13 * MS));
+        assert_eq!(schedule.due_before(started + 10 * MS), Some(1));
+        assert_eq!(SendSchedule::new(started, &config(None)).due(0, started), Some(started));
     }
 
     #[test]

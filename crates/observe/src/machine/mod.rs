@@ -68,6 +68,11 @@ pub fn machine() -> Machine {
     }
 }
 
+/// The name of this host, for a recording; `None` if it has none.
+pub fn host_name() -> Option<String> {
+    sys::host_name()
+}
+
 /// Shared memory of all processes and files in memory (tmpfs), in bytes; `None` if the system does not show it.
 pub fn shared_memory() -> Option<u64> {
     kibibytes(&read_text("/proc/meminfo")?, "Shmem:")

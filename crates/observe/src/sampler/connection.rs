@@ -12,6 +12,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use echoctl_record::PathCounters;
+
 use super::History;
 use super::counters::{Counters, Seen, ServerSeen, combine};
 use crate::{
@@ -27,6 +29,8 @@ pub struct Connection {
     pub peer: SocketAddr,
     /// Its counters.
     pub counters: Counters,
+    /// When it was last read.
+    pub read_at: Option<Instant>,
     /// The client's endpoint; `None` if it is not on this host, not visible, or closed.
     pub client: Option<Endpoint>,
     /// The server's endpoint; `None` if it is not on this host, not visible, or closed, and if only its queues are visible.
@@ -76,6 +80,7 @@ impl Connection {
             local,
             peer,
             counters: Counters::default(),
+            read_at: None,
             client: None,
             server: None,
             server_state: None,
@@ -93,6 +98,7 @@ impl Connection {
     /// Reads both endpoints, in the order described in the module docs. Without `own`, both are looked up in the kernel; without
     /// `tables`, only the own one is visible.
     pub fn refresh(&mut self, own: Option<OwnSocket<'_>>, tables: Option<&mut SocketTables>) {
+        self.read_at = Some(Instant::now());
         let Some(own) = own else {
             let (client, server) = tables.map_or((None, None), |tables| tables.ends(self.local, self.peer));
             self.update(client.as_ref(), server.as_ref(), Side::Accepting);
@@ -151,6 +157,19 @@ impl Connection {
     /// the least that explains the queues.
     pub fn shows_only_queues(&self) -> bool {
         self.server_state.is_some() && self.server.is_none() && self.client.is_none()
+    }
+
+    /// Its counters as far as one of its ends shows them now, in the order of the path; `None` if neither does.
+    pub(crate) fn visible_counters(&self) -> Option<PathCounters> {
+        let (client, server, counters) = (self.client.is_some(), self.server.is_some(), self.counters);
+        (client || server).then_some([
+            client.then_some(counters.produced),
+            counters.server_received,
+            counters.server_read.filter(|_| server),
+            counters.server_written.filter(|_| server),
+            counters.client_received,
+            client.then_some(counters.consumed),
+        ])
     }
 
     /// The receive window that the server last advertised, in bytes.

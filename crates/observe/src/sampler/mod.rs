@@ -24,7 +24,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use echoctl_record::Sample;
+use echoctl_record::{ConnectionLogger, Sample};
 
 pub use connection::{Connection, OwnSocket, ServerClose};
 pub use counters::{Counters, Seen, ServerSeen, combine};
@@ -48,6 +48,9 @@ pub trait SampleSource {
     fn sample_all(&mut self) -> Observation {
         self.sample()
     }
+
+    /// Adds what `observation` has read of each connection to a log; a source without connections adds nothing.
+    fn log(&self, _observation: &Observation, _into: &mut ConnectionLogger) {}
 }
 
 impl<F: FnMut() -> Observation> SampleSource for F {
@@ -142,6 +145,10 @@ impl SampleSource for Sampler {
     fn sample_all(&mut self) -> Observation {
         self.sample_some(usize::MAX)
     }
+
+    fn log(&self, observation: &Observation, into: &mut ConnectionLogger) {
+        Sampler::log(self, observation, into);
+    }
 }
 
 impl Sampler {
@@ -169,6 +176,18 @@ impl Sampler {
     /// The connections as last read.
     pub fn connections(&self) -> impl Iterator<Item = &Connection> {
         self.connections.iter().map(|watched| &watched.last)
+    }
+
+    /// Adds the connections that `observation` has read to a log.
+    pub fn log(&self, observation: &Observation, into: &mut ConnectionLogger) {
+        into.took(observation.took.as_secs_f64());
+        for connection in self.connections() {
+            let read_at = connection.read_at.map(|at| at.duration_since(self.start_time).as_secs_f64());
+            let Some(t) = read_at.filter(|t| *t >= observation.sample.t) else { continue };
+            if let Some(counters) = connection.visible_counters() {
+                into.add(t, connection.local, connection.peer, counters);
+            }
+        }
     }
 
     /// The server's processes.

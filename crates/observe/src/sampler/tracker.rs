@@ -17,7 +17,7 @@ use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
-use echoctl_record::ConnectionFigures;
+use echoctl_record::{ConnectionFigures, ConnectionLogger};
 
 use super::listeners::{ListenerKey, Listeners, Moved, is_request};
 use super::selection::Selected;
@@ -149,6 +149,18 @@ impl ConnectionTracker {
         let mut ranked: Vec<&Connection> = self.connections().collect();
         ranked.sort_by_cached_key(|connection| (Reverse(connection.queues().total()), connection.local));
         ranked
+    }
+
+    /// Adds the connections of `observation`, the last sample, to a log.
+    pub fn log(&self, observation: &Observation, into: &mut ConnectionLogger) {
+        into.took(observation.took.as_secs_f64());
+        let t = observation.sample.t;
+        for connection in self.connections() {
+            if let Some(counters) = connection.visible_counters() {
+                into.add(t, connection.local, connection.peer, counters);
+            }
+        }
+        into.end_listing(t);
     }
 
     /// The listening sockets of the server, in the order of their addresses. Empty for connections that a process has opened.

@@ -66,6 +66,15 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
     Ok(limit.rlim_cur as u64)
 }
 
+/// The name of this host; `None` if it has none.
+pub(crate) fn host_name() -> Option<String> {
+    let mut name = [0_u8; 256];
+    // SAFETY: gethostname writes at most the number of bytes that it is given, which is that of the buffer less one.
+    let result = unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len() - 1) };
+    let name = name.split(|&byte| byte == 0).next().filter(|name| result == 0 && !name.is_empty())?;
+    Some(String::from_utf8_lossy(name).into_owned())
+}
+
 /// Size of a page of memory in bytes.
 pub(crate) fn page_size() -> u64 {
     // SAFETY: sysconf accepts a plain number and accesses no memory of this program.

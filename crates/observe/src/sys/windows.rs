@@ -122,6 +122,11 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
     Ok(u64::MAX)
 }
 
+/// The name of this host; `None` if it has none.
+pub(crate) fn host_name() -> Option<String> {
+    std::env::var("COMPUTERNAME").ok().filter(|name| !name.is_empty())
+}
+
 /// Size of a page of memory in bytes, on the processors that Windows supports.
 pub(crate) fn page_size() -> u64 {
     4096

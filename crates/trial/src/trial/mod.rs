@@ -10,7 +10,7 @@ use echoctl_client::{Config, Ending, Flood, Outcome, Reading};
 use echoctl_observe::{
     Due, Observation, ProcessTree, RootExit, SampleSource, Sampler, SamplingInterval, SamplingSchedule,
 };
-use echoctl_record::{Drain, Point, Sample, StopReason};
+use echoctl_record::{ConnectionLogger, Drain, Point, Sample, StopReason};
 use tokio::runtime::Handle;
 
 use crate::client::{Client, ClientState, FloodClient, watched};
@@ -37,6 +37,7 @@ pub struct Trial<C = FloodClient, S = Sampler> {
     is_newcomer_served: Option<bool>,
     /// … and what came when the client read at last, if that was necessary.
     last_read: Option<Drain>,
+    log: Option<ConnectionLogger>,
     outcome: Option<Outcome>,
 }
 
@@ -87,6 +88,7 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
             is_suspended: false,
             is_newcomer_served: None,
             last_read: None,
+            log: None,
             outcome: None,
         }
     }
@@ -95,6 +97,12 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
     #[must_use]
     pub fn with_memory_limit(self, growth: u64) -> Trial<C, S> {
         Trial { memory_limit: Some(growth), ..self }
+    }
+
+    /// Keeps the counters of each connection, for a recording.
+    #[must_use]
+    pub fn with_connection_log(self) -> Trial<C, S> {
+        Trial { log: Some(ConnectionLogger::default()), ..self }
     }
 
     /// The client.
@@ -173,6 +181,7 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
             is_suspended: self.is_suspended,
             is_newcomer_served: self.is_newcomer_served,
             last_read: self.last_read,
+            connections: self.log.map(ConnectionLogger::finish),
             others: self.others.map(OtherClients::finish).unwrap_or_default(),
         })
     }
@@ -181,6 +190,9 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
     fn note(&mut self, observation: Observation, due: Due) -> Moment {
         let client = self.client.state();
         let path = observation.path;
+        if let Some(log) = &mut self.log {
+            self.source.log(&observation, log);
+        }
         let is_alive = path.alive == path.connections;
         let tree = observation.tree;
         let point = Point {

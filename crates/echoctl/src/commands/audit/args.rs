@@ -18,6 +18,7 @@ use super::verdict_files::VerdictArgs;
 use crate::address;
 use crate::consent::Consent;
 use crate::exit::Failure;
+use crate::machines::MachineArgs;
 use crate::output::recorder::RecordArgs;
 use crate::values::{self, Named};
 
@@ -140,6 +141,9 @@ pub(crate) struct Args {
 
     #[command(flatten, next_help_heading = "Output")]
     pub(super) recording: RecordArgs,
+
+    #[command(flatten)]
+    pub(super) machines: MachineArgs,
 
     #[command(flatten)]
     pub(super) consent: Consent,

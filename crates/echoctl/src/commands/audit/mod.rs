@@ -63,9 +63,13 @@ pub(crate) fn run(args: &Args) -> Outcome {
     if let Some(pid) = args.pid {
         Process::open(pid).map_err(|error| Failure::usage(format_args!("--pid: {error}")))?;
     }
-    let files = args.recording.open(&args.verdict.named())?;
+    args.machines.check()?;
+    let files = args.recording.open(args.machines.index(), &args.verdict.named())?;
     let verdict_files = args.verdict.open()?;
     interrupt::catch_signals(STOPPING);
+    if args.machines.wait()? {
+        return Ok(Exit::Interrupted);
+    }
     let attacked = match attack(args, &destination, &stimulus, interrupt::flag()) {
         Ok(attacked) => attacked,
         Err(failure) => {
@@ -79,7 +83,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
         false => print_styled(&text::text(&summary, &attacked.output)),
     };
     // All are attempted, even if one fails.
-    let run = record(&summary);
+    let mut run = record(&summary);
+    args.machines.complete(&mut run);
     let written = verdict_files.save(&summary, args).chain(files.save(&run, || page(&summary, &run)));
     let written = check_written_after_result(written);
     ignore_broken_pipe(printed)?;

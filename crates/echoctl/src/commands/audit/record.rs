@@ -8,7 +8,7 @@ use crate::output::recorder::new_run;
 /// The record of an audit.
 pub(super) fn record(summary: &Summary) -> Run {
     let attack = summary.attack;
-    let mut run = new_run(summary.seconds as u64, summary.addr.clone());
+    let mut run = new_run(summary.seconds, summary.addr.clone());
     let last = attack.samples.last().copied().unwrap_or_default();
     run.samples.clone_from(&attack.samples);
     let totals = echoctl_record::Summary {

@@ -11,6 +11,7 @@ use echoctl_proto::Framing;
 use crate::address::ServerAddress;
 use crate::consent::Consent;
 use crate::exit::Failure;
+use crate::machines::MachineArgs;
 use crate::output::recorder::RecordArgs;
 use crate::values;
 
@@ -135,6 +136,9 @@ pub(crate) struct Args {
     #[arg(long, help_heading = "Output", hide_short_help = true)]
     pub(super) plain: bool,
 
+    #[command(flatten)]
+    pub(super) machines: MachineArgs,
+
     #[command(flatten, next_help_heading = "Consent")]
     pub(super) consent: Consent,
 }
@@ -178,7 +182,7 @@ impl Args {
             connections: self.connections.into(),
             framing: self.framing,
             sizes: self.size.clone(),
-            seed: self.seed,
+            seed: self.machines.seed(self.seed),
             write_size: self.write_size.unwrap_or(write_size),
             rate,
             reading,

@@ -11,7 +11,7 @@ mod sentences;
 mod target;
 
 use std::ops::ControlFlow;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use echoctl_client::Flood;
 use echoctl_observe::MemoryShare;
@@ -35,7 +35,8 @@ pub(crate) fn run(args: Args) -> Outcome {
     // One thread to write and one to read. More would take processor time from a server on this host.
     let runtime = echoctl_server::runtime(Some(2))?;
     args.check_descriptors()?;
-    let recorder = Recorder::new(&args.recording, args.server.addr.clone())?;
+    args.machines.check()?;
+    let mut recorder = Recorder::new(&args.recording, args.server.addr.clone(), args.machines.index())?;
     let opened = target.open(|addr, within| {
         let config = args.config(addr, within)?;
         attempted(runtime.block_on(Flood::connect(config)))
@@ -45,12 +46,17 @@ pub(crate) fn run(args: Args) -> Outcome {
     if memory.is_scarce() {
         note(format_args!("memory limit {memory}"));
     }
+    args.machines.wait()?;
     // Up to here there was nothing to clean up.
     interrupt::catch_signals(Duration::ZERO);
     let mut progress = ProgressView::new(&args, opened.connection.config(), &server.label, memory.limit);
-    let trial = Trial::start(opened.connection, server.tree, runtime.handle())
+    recorder.set_start(Instant::now());
+    let mut trial = Trial::start(opened.connection, server.tree, runtime.handle())
         .with_memory_limit(memory.limit)
         .with_other_clients();
+    if recorder.is_recording() {
+        trial = trial.with_connection_log();
+    }
     let stop = trial.client().stop_handle();
     interrupt::on_request(move || stop.abort())?;
     let mut shown = Ok(());
@@ -64,7 +70,10 @@ pub(crate) fn run(args: Args) -> Outcome {
     let result = FloodResult::new(&outcome, &args.server.addr, server.pids.first().copied(), memory);
     let printed = shown.and_then(|()| ignore_broken_pipe(result.print(args.json)));
     // The files are written even if stdout is closed.
-    let written = recorder.finish(|run| result.complete(run));
+    let written = recorder.finish(|run| {
+        args.machines.complete(run);
+        result.complete(run);
+    });
     printed?;
     written?;
     Ok(match outcome.is_good() {

@@ -49,6 +49,7 @@ impl<'a> FloodResult<'a> {
     /// Adds the result to the recording.
     pub(super) fn complete(self, run: &mut Run) {
         run.samples = self.outcome.history.samples().copied().collect();
+        run.connections.clone_from(&self.outcome.connections);
         run.ending = Some(Ending::Flood { summary: self.summary });
     }
 

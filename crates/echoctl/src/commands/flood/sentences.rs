@@ -205,6 +205,7 @@ mod tests {
             is_suspended: false,
             is_newcomer_served: None,
             last_read: None,
+            connections: None,
         };
         change(&mut outcome);
         outcome

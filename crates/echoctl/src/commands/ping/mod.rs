@@ -1,6 +1,7 @@
 //! `echoctl ping`: measures the round-trip time of frames.
 
 mod result;
+mod sampling;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,14 +9,18 @@ use std::time::Duration;
 use anyhow::anyhow;
 use echoctl_client::{Ping, PingConfig, PingFault};
 use echoctl_proto::Framing;
+use echoctl_record::Ending;
 
 use crate::address::ServerAddress;
 use crate::consent::{Consent, ECHO_HINT, attempted};
 use crate::exit::{Exit, Failure, Outcome};
+use crate::machines::MachineArgs;
+use crate::output::recorder::{RecordArgs, Recorder};
 use crate::output::{ignore_broken_pipe, json_line, print};
 use crate::terminal::interrupt;
 use crate::values;
-use result::Summary;
+use result::{Summary, recorded};
+use sampling::Sampling;
 
 /// Measure round-trip latency, checking every reply
 ///
@@ -65,11 +70,17 @@ pub(crate) struct Args {
     #[command(flatten)]
     server: ServerAddress,
 
+    #[command(flatten, next_help_heading = "Output")]
+    recording: RecordArgs,
+
     /// Print the result as one JSON object
     #[arg(short = 'J', long, help_heading = "Output")]
     json: bool,
 
     #[command(flatten)]
+    machines: MachineArgs,
+
+    #[command(flatten, next_help_heading = "Consent")]
     consent: Consent,
 }
 
@@ -81,21 +92,36 @@ Examples:
 
 pub(crate) fn run(args: Args) -> Outcome {
     let target = args.consent.find(&args.server.addr)?;
+    args.machines.check()?;
+    let recorder = Recorder::new(&args.recording, args.server.addr.clone(), args.machines.index())?;
     let opened = target.open(|addr, within| {
         let config = args.config(addr, within);
         let ping = attempted(Ping::connect(config.clone()))?;
         Ok(ping.map(|ping| (config, ping)))
     })?;
     let (config, ping) = opened.connection;
+    args.machines.wait()?;
     interrupt::catch_signals(Duration::ZERO);
     let stopper = ping.stop_handle();
     interrupt::on_request(move || stopper.stop())?;
+    let sampling = recorder.is_used().then(|| Sampling::start(recorder, &ping)).transpose()?;
     let outcome = ping.run();
+    let recorder = sampling.map(Sampling::finish);
     // A signal while the result is printed does not change the exit code.
     let is_interrupted = interrupt::since().is_some();
 
     let summary = Summary::new(&config, &outcome);
-    ignore_broken_pipe(if args.json { json_line("summary", &summary) } else { print(&summary) })?;
+    let printed =
+        ignore_broken_pipe(if args.json { json_line("summary", &summary) } else { print(&summary) });
+    // The files are written even if stdout is closed.
+    let written = recorder.map_or(Ok(()), |recorder| {
+        recorder.finish(|run| {
+            args.machines.complete(run);
+            run.ending = Some(Ending::Ping { ping: recorded(&config, &outcome) });
+        })
+    });
+    printed?;
+    written?;
     if is_interrupted {
         return Ok(Exit::Interrupted);
     }
@@ -117,6 +143,7 @@ impl Args {
             size: self.size,
             connections: self.connections.into(),
             rate: self.qps,
+            phase: self.qps.map_or(Duration::ZERO, |rate| self.machines.phase(rate)),
             count: self.count,
             duration: self.duration.or(self.count.is_none().then_some(DEFAULT_TIME)),
             timeout: self.timeout,

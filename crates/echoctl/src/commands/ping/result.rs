@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use echoctl_client::{PingConfig, PingOutcome};
-use echoctl_record::{Latency, SCHEMA_VERSION, count};
+use echoctl_record::{Latency, PingSummary, SCHEMA_VERSION, count};
 use serde::Serialize;
 
 use crate::output::present;
@@ -112,6 +112,21 @@ impl fmt::Display for Summary {
             )?;
         }
         Ok(())
+    }
+}
+
+/// The totals and times of a ping, for its recording.
+pub(super) fn recorded(config: &PingConfig, outcome: &PingOutcome) -> PingSummary {
+    PingSummary {
+        target: config.addr.to_string(),
+        seconds: outcome.elapsed.as_secs_f64(),
+        connections: u32::try_from(config.connections).unwrap_or(u32::MAX),
+        size: config.size as u64,
+        rate: config.rate,
+        unsent: outcome.unsent,
+        faults: outcome.faults.iter().map(ToString::to_string).collect(),
+        latencies: outcome.latencies.counts().collect(),
+        ..PingSummary::default()
     }
 }
 

@@ -110,7 +110,8 @@ fn visible(run: &Run) -> Vec<Chart> {
         charts::window(samples),
         charts::rates(samples),
     ];
-    let all = all.into_iter().chain(charts::output(samples));
+    let latencies = run.ping().map(|ping| charts::latencies(&ping.latencies));
+    let all = latencies.into_iter().chain(all).chain(charts::output(samples));
     all.filter(|chart| !chart.series.is_empty()).collect()
 }
 

@@ -72,7 +72,8 @@ pub(crate) fn run(args: Args) -> Outcome {
     };
     let tracker = ConnectionTracker::new(target.tables(), &selection, tree)
         .map_err(|error| Failure::new(Exit::Inconclusive, anyhow::Error::from(error)))?;
-    let mut recorder = Recorder::new(&args.recording, target::recorded(&target))?;
+    let mut recorder = Recorder::new(&args.recording, target::recorded(&target), None)?;
+    recorder.set_start(tracker.start_time());
     // Before the view hides the cursor, which the signal handler shows again.
     interrupt::catch_signals(Duration::ZERO);
     let view = if args.json {
@@ -205,6 +206,7 @@ impl Watch {
         let recorded = Sample { is_echo: Some(false), ..observation.sample };
         self.add_to_summary(&recorded);
         self.recorder.add(recorded);
+        self.recorder.add_connections(|log| self.tracker.log(&observation, log));
         // The kernel counts no bytes that pass through a Unix-domain socket.
         let moved = self.tracker.moved().filter(|_| self.tracker.unix_connections().is_none());
         self.text.add(&observation.sample, moved);
