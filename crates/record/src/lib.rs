@@ -14,6 +14,7 @@
 //!   as printed and kept; [`ListenerFigures`]: what is not accepted yet.
 //! - [`MetricsFigures`]: what is exported to a monitoring system.
 //! - [`Run`]: the file of a run, with the [`Machine`] that it was made on; [`Limit`]: its maximum size.
+//! - [`merge()`]: recordings of one load from several machines as one run; [`join()`]: those of both ends of connections, on two hosts.
 //! - [`printable`]: makes untrusted text safe to print.
 //! - [`Bytes`], [`Rate`], [`Seconds`], [`Latency`], [`Age`], [`count`]: print sizes, rates, times and counts, the same way everywhere.
 
@@ -27,10 +28,12 @@ mod control;
 mod ending;
 mod evidence;
 mod intake;
+mod join;
 mod latencies;
 mod lines;
 mod machine;
 mod map;
+mod merge;
 mod metrics;
 mod ping_summary;
 mod printable;
@@ -56,12 +59,14 @@ pub use evidence::{
     Disconnect, DisconnectKind, Drain, EchoFault, Evidence, Point, Responses, StallKind, StopReason,
 };
 pub use intake::Limit;
+pub use join::{ClockOffset, JoinError, Joined, JoinedConnections, join};
 pub use latencies::Latencies;
 pub use machine::{Machine, SocketLimits};
 pub use map::{
     Begins, Direction, EdgeFlow, Fill, NodeKind, Pressure, PressureHop, PressureRole, ProcessEdge,
     ProcessMap, ProcessNode, Transport,
 };
+pub use merge::{MergeError, merge, starts};
 pub use metrics::{ListenerMetrics, MetricsFigures, OwnServerMetrics, QueueMetrics};
 pub use ping_summary::PingSummary;
 pub use printable::{printable, printable_lines};

@@ -39,7 +39,7 @@ impl Elsewhere {
             let (addr, pid) = (addr.parse().expect("an address"), pid.parse().expect("a pid"));
             return Some(Elsewhere { addr, pid, _running: None });
         }
-        if env::var_os(ALONE).is_none() {
+        if !is_alone() {
             run_alone(test, skip);
             return None;
         }
@@ -60,8 +60,13 @@ impl Elsewhere {
     pub const LISTENING: &str = "0.0.0.0:7107";
 }
 
+/// Whether this process has a network namespace of its own.
+pub(crate) fn is_alone() -> bool {
+    env::var_os(ALONE).is_some()
+}
+
 /// Runs a test of this program again in a network namespace that has only loopback.
-fn run_alone(test: &str, skip: fn(&str)) {
+pub(crate) fn run_alone(test: &str, skip: fn(&str)) {
     // Root needs no user namespace, which may be forbidden.
     let ways: [&[&str]; 2] = [&["--net"], &["--user", "--map-root-user", "--net"]];
     let probe = ["setpriv", "ip", "link", "add", "near", "type", "veth", "peer", "name", "far"];
@@ -102,7 +107,7 @@ fn start_linked(command: &[&str]) -> Elsewhere {
     Elsewhere { addr, pid: running.pid(), _running: Some(running) }
 }
 
-fn run(program: &str, arguments: &[&str]) {
+pub(crate) fn run(program: &str, arguments: &[&str]) {
     let done = Command::new(program).args(arguments).output().expect("the program is there");
     assert!(done.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
 }

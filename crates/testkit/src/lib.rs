@@ -5,11 +5,13 @@
 //! has failed.
 
 mod elsewhere;
+mod hosts;
 mod peer;
 mod process;
 mod wait;
 
 pub use elsewhere::{Caller, Elsewhere};
+pub use hosts::Hosts;
 pub use peer::{closed_addr, echo, never_reads, pair, server};
 pub use process::{Running, catches_interrupts, is_running, is_stopped, is_waiting, reads, signal, sleeps};
 pub use wait::{Answer, DEADLINE, PAUSE, Wait, eventually};

@@ -1,8 +1,9 @@
-//! `echoctl report`: draws a recording.
+//! `echoctl report`: draws a recording, or several as one.
 //!
-//! - [`source`]: reads the recording.
+//! - [`source`]: reads a recording; [`several`]: makes one run of several.
 //! - [`terminal`]: prints charts and tables; `echoctl compare` uses both, too.
 
+mod several;
 pub(crate) mod source;
 pub(crate) mod terminal;
 
@@ -10,6 +11,8 @@ use std::path::PathBuf;
 
 use echoctl_record::Run;
 use echoctl_report::{Chart, Table, charts, csv, run_page, svg, tables};
+
+use several::Combined;
 
 use crate::exit::{Exit, Outcome};
 use crate::output;
@@ -19,15 +22,26 @@ use crate::output::file::{OutputFile, check_written};
 ///
 /// Prints charts and tables, unless an output file is given. --output writes one HTML file that needs no network,
 /// has light and dark mode, and lists the numbers of each chart below it.
+///
+/// Several recordings are those of one load from several machines (flood or ping with --start-at), and are drawn as one run:
+/// sums on one time axis, the percentiles of all frames together, and a row per machine. For two runs side by side, use compare.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Recording to draw; - for stdin
+    /// Recording to draw, or one of each machine; - for stdin
     ///
     /// What --record wrote, or the output of flood --json. A recording has at most 1 GiB and 3,000,000 samples; a larger file is
     /// refused. Recordings of earlier versions are read, too.
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+
+    /// Join a client's recording and that of a watch on the server's host
+    ///
+    /// Each host sees only its own end of a connection. The ends are matched by the addresses of the connections, and drawn as one
+    /// run with all queues. How far the clocks are apart follows from the byte counters, and is printed. With several clients, their
+    /// sum is drawn.
+    #[arg(long)]
+    join: bool,
 
     /// Write an HTML page; - for stdout
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
@@ -51,29 +65,41 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Outcome {
     output::set_plain(args.plain);
     let (page, numbers, drawing) = (args.output.as_deref(), args.csv.as_deref(), args.svg.as_deref());
-    OutputFile::refuse_same(&[
-        ("FILE", Some(source::path(&args.file))),
-        ("--output", page),
-        ("--csv", numbers),
-        ("--svg", drawing),
-    ])?;
+    for file in &args.files {
+        OutputFile::refuse_same(&[
+            ("FILE", Some(source::path(file))),
+            ("--output", page),
+            ("--csv", numbers),
+            ("--svg", drawing),
+        ])?;
+    }
     let [page, numbers, drawing] = [page, numbers, drawing].map(|path| path.map(OutputFile::new).transpose());
     let (page, numbers, drawing) = (page?, numbers?, drawing?);
-    let run = source::read(&args.file)?;
+    let combined = match args.files.as_slice() {
+        files if args.join => Combined::joined(files)?,
+        [file] => Combined::of_one(source::read(file)?),
+        files => Combined::merged(files)?,
+    };
+    let run = &combined.run;
 
     let nothing_asked = page.is_none() && numbers.is_none() && drawing.is_none();
     // If one of them cannot be written, the others still are.
-    let page = page.map(|file| file.save(run_page(&run).footer(FOOTER).to_string()));
+    let page = page.map(|file| {
+        let mut page = run_page(run).footer(FOOTER);
+        page.sections.splice(0..0, combined.section());
+        file.save(page.to_string())
+    });
     let numbers = numbers.map(|file| file.save(csv::samples(&run.samples)));
-    let drawing = drawing.map(|file| file.save(svg::sheet(&visible(&run), svg::Size::WIDE)));
+    let drawing = drawing.map(|file| file.save(svg::sheet(&visible(run), svg::Size::WIDE)));
     if nothing_asked || args.plain {
-        draw(&run)?;
+        draw(&combined)?;
     }
     check_written([page, numbers, drawing].into_iter().flatten())?;
     Ok(Exit::Done)
 }
 
-fn draw(run: &Run) -> std::io::Result<()> {
+fn draw(combined: &Combined) -> std::io::Result<()> {
+    let run = &combined.run;
     for chart in visible(run) {
         terminal::chart(&chart)?;
     }
@@ -97,6 +123,10 @@ fn draw(run: &Run) -> std::io::Result<()> {
     if let Some(reason) = run.summary().and_then(|summary| summary.reason.as_ref()) {
         terminal::sentence(&format!("Reason for the verdict: {reason}."))?;
     }
+    if let Some(machines) = &combined.machines {
+        terminal::table(machines)?;
+    }
+    combined.sentences.iter().try_for_each(|text| terminal::sentence(text))?;
     Ok(())
 }
 
@@ -123,4 +153,6 @@ Examples:
   echoctl flood --no-read --record run.json     record a run
   echoctl report run.json                       draw it in the terminal
   echoctl report run.json -o run.html           write a page
-  echoctl report run.json --csv - | head        print its numbers";
+  echoctl report run.json --csv - | head        print its numbers
+  echoctl report web-*.json                     one load from several machines
+  echoctl report --join flood.json watch.json   both ends, on two hosts";

@@ -4,6 +4,7 @@ mod census;
 mod culprits;
 mod environment;
 mod latencies;
+mod machines;
 mod other_clients;
 
 use std::collections::HashMap;
@@ -17,6 +18,7 @@ pub use census::census;
 pub use culprits::{culprits, listeners};
 pub use environment::environment;
 use latencies::ping_table;
+pub use machines::machines;
 pub use other_clients::other_clients;
 
 use crate::{Table, charts, shown};
