@@ -78,7 +78,7 @@ fn the_dashboard_is_a_model_of_grafana_10() {
 
 #[test]
 fn every_option_in_a_manifest_exists() {
-    for (path, command) in [("kubernetes/daemonset.yaml", "watch")] {
+    for (path, command) in [("kubernetes/daemonset.yaml", "watch"), ("kubernetes/job.yaml", "flood")] {
         let manifest = file(path);
         let help = text(&echoctl(&[command, "--help"]).output().unwrap().stdout);
 
