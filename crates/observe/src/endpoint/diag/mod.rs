@@ -1,7 +1,7 @@
 //! sock_diag: looks up any TCP socket of this host (more exactly, of its network namespace), of any owner, without
 //! privilege, and any Unix-domain socket by its inode.
 //!
-//! A look-up of one connection by its two addresses costs 3 to 4 µs. `/proc/net/tcp` shows less and costs
+//! A look-up of one connection by its two addresses costs 3 to 4 µs, and a dump of many 0.7 µs for each socket. `/proc/net/tcp` shows less and costs
 //! milliseconds, since it walks all sockets.
 
 mod message;
