@@ -21,7 +21,10 @@ impl Program {
         let (folder, name) = (tempfile::tempdir().unwrap(), format!("{name}{}", std::process::id()));
         let path = std::env::var_os("PATH").unwrap();
         let perl = std::env::split_paths(&path).map(|folder| folder.join("perl")).find(|file| file.exists());
-        std::fs::copy(perl.expect("perl is there"), folder.path().join(&name)).unwrap();
+        // Copied by another process: a child of another test would inherit the file open for writing, and could not be run then.
+        let copied =
+            Command::new("cp").arg(perl.expect("perl is there")).arg(folder.path().join(&name)).status();
+        assert!(copied.unwrap().success());
         Program { folder, name }
     }
 
