@@ -14,7 +14,6 @@ pub(crate) enum Mode {
     /// The cursor is hidden.
     NoCursor = 1,
     /// The cursor is hidden, on the alternate screen: what was printed before returns at the end.
-    #[cfg_attr(not(feature = "tui"), expect(dead_code, reason = "only the instrument of `watch` uses it"))]
     FullScreen = 2,
 }
 

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use echoctl_observe::{Connection, SocketOwners, UnixQueues};
-use echoctl_record::{ConnectionRow, Diagnosis, Queue, Queues, Roles, Sample};
+use echoctl_record::{ConnectionRow, Diagnosis, Roles};
 
 /// Nothing is in flight over a Unix-domain socket: what one side has written is in the receive queue of the other.
 pub(super) fn of_unix(connection: &UnixQueues, diagnosis: Diagnosis, owners: &SocketOwners) -> ConnectionRow {
@@ -58,10 +58,4 @@ pub(super) fn of_tcp(
         waits_for: diagnosis.cause.stalled_by(),
         outbound: diagnosis.roles == Roles::Opened,
     }
-}
-
-/// Bytes in the kernel queues of all connections.
-pub(super) fn buffered(sample: &Sample) -> u64 {
-    let queues = Queues::of(sample);
-    Queue::ALL.into_iter().filter(|queue| queue.is_kernel()).filter_map(|queue| queues[queue]).sum()
 }

@@ -1,6 +1,6 @@
 //! The lines over the table: the server as a whole, and how many connections have which cause.
 
-use echoctl_record::{Bytes, ConnectionCause, ListenerFigures, Roles};
+use echoctl_record::{Bytes, ConnectionCause, ListenerFigures, Queue, Queues, Roles, Sample};
 use echoctl_report::terminal::Colour;
 use ratatui_core::buffer::Buffer;
 use ratatui_core::layout::Rect;
@@ -12,7 +12,6 @@ use super::fit::{begin_of, draw_line, width, wrapped};
 use super::instrument::Motion;
 use super::reading::{Entry, Reading};
 use super::theme::{STRONG, Theme, USUAL, WEAK};
-use crate::commands::watch::row::buffered;
 
 /// The server as a whole, as of the last reading.
 #[derive(Debug, Default)]
@@ -163,6 +162,12 @@ fn memory(reading: &Reading) -> Vec<(String, Emphasis)> {
         memory => (format!("kernel {} for {queued} queued", Bytes(memory.unwrap_or(0))), Emphasis::Usual),
     };
     vec![server, kernel]
+}
+
+/// Bytes in the kernel queues of all connections.
+fn buffered(sample: &Sample) -> u64 {
+    let queues = Queues::of(sample);
+    Queue::ALL.into_iter().filter(|queue| queue.is_kernel()).filter_map(|queue| queues[queue]).sum()
 }
 
 /// The label of the causes.
