@@ -23,7 +23,7 @@ pub(super) enum EndOwner {
 
 impl EndOwner {
     /// The owner of the other end, that of a client: where only the address of the server is known, the two must not be one node.
-    pub(super) fn as_client(self) -> EndOwner {
+    pub(super) fn into_client(self) -> EndOwner {
         let client_of = |address: String| format!("{CLIENT_OF}{address}");
         match self {
             EndOwner::User(user, address) => EndOwner::User(user, client_of(address)),
@@ -134,9 +134,9 @@ mod tests {
         let hidden = || EndOwner::Hidden("127.0.0.1:80".to_owned());
         let user = || EndOwner::User("www".to_owned(), "127.0.0.1:80".to_owned());
 
-        assert_eq!(hidden().as_client(), EndOwner::Hidden("client of 127.0.0.1:80".to_owned()));
-        assert_ne!(user().as_client(), user());
-        assert_eq!((user().listens_at(), user().as_client().listens_at()), (Some("127.0.0.1:80"), None));
-        assert_eq!(EndOwner::Process(1).as_client(), EndOwner::Process(1));
+        assert_eq!(hidden().into_client(), EndOwner::Hidden("client of 127.0.0.1:80".to_owned()));
+        assert_ne!(user().into_client(), user());
+        assert_eq!((user().listens_at(), user().into_client().listens_at()), (Some("127.0.0.1:80"), None));
+        assert_eq!(EndOwner::Process(1).into_client(), EndOwner::Process(1));
     }
 }

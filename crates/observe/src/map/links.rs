@@ -121,7 +121,7 @@ impl Link {
         }
         let owner = |end: Option<Placed<'_>>, address: SocketAddr| match end {
             Some(end) if end.entry.local == server_address => owner_of(end, server_address, owners),
-            Some(end) => owner_of(end, server_address, owners).as_client(),
+            Some(end) => owner_of(end, server_address, owners).into_client(),
             None => elsewhere(address.ip()),
         };
         Some(Link {
@@ -186,7 +186,7 @@ fn unix(connected: &[UnixSocket], listeners: &Listeners, owners: &Owners) -> Vec
                 transport: Transport::Unix,
                 client_address: None,
                 client: (
-                    owner_of(client.inode, Some(client), &address).as_client(),
+                    owner_of(client.inode, Some(client), &address).into_client(),
                     Some(End::of_unix(client)),
                 ),
                 server: (owner_of(server.inode, Some(&server), &address), Some(End::of_unix(server))),
@@ -203,7 +203,7 @@ fn unix(connected: &[UnixSocket], listeners: &Listeners, owners: &Owners) -> Vec
                 transport: Transport::Unix,
                 client_address: None,
                 client: (
-                    owner_of(client.inode, Some(client), &address).as_client(),
+                    owner_of(client.inode, Some(client), &address).into_client(),
                     Some(End::of_unix(client)),
                 ),
                 server: (owner_of(listener.inode, Some(&listener), &address), None),

@@ -137,7 +137,7 @@ impl History {
 }
 
 impl Reader {
-    /// Remembers that the side has read so many bytes by now, and that `waiting` ones wait for it.
+    /// Remembers how many bytes the side has read by now, and how many wait for it.
     pub(super) fn add(&mut self, read: u64, waiting: u64, now: Instant) {
         if waiting == 0 || self.read.is_some_and(|before| read > before) {
             self.at = Some(now);
