@@ -125,10 +125,9 @@ fn flood(serve: &str, options: &str, kills: bool) -> String {
     let mut live = Vec::new();
     if kills {
         let mut lines = BufReader::with_capacity(1, flood.stderr.as_mut().unwrap());
-        // Its second line is a second later, and by then much has been sent.
-        for _ in 0..2 {
-            lines.read_until(b'\n', &mut live).unwrap();
-        }
+        // The second line is a second after the first one, and by then much has been sent.
+        let is_second = |live: &[u8]| String::from_utf8_lossy(live).matches("in server").count() >= 2;
+        while !is_second(&live) && lines.read_until(b'\n', &mut live).unwrap() > 0 {}
         server.0.kill().unwrap();
     }
     let mut output = flood.wait_with_output().unwrap();

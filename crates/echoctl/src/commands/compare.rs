@@ -32,7 +32,7 @@ pub(crate) struct Args {
 
     /// Plain ASCII lines, no colour
     ///
-    /// For logs and mail. It also prints the charts if an output file is given.
+    /// For logs and mail. Charts are printed even if an output file is given.
     #[arg(long, help_heading = "Output")]
     plain: bool,
 }

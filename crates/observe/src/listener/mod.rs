@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 pub use server_addr::ServerAddr;
 pub use socket::{ListeningSocket, accepting};
@@ -24,7 +26,9 @@ pub use users::user_name;
 
 use echoctl_record::printable;
 
-use crate::{Error, Owner, SocketDiag, SocketEntry, holders, own_uid, owners_text, sees_files};
+use crate::{
+    Error, Owner, SocketDiag, SocketEntry, holders, own_uid, owners_text, sees_files, socket_inodes,
+};
 
 /// A listening socket and its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,8 +133,15 @@ pub(crate) fn name_in(pid: u32, name: &Path) -> PathBuf {
 }
 
 /// The processes that have one of these sockets open, if they are visible.
+///
+/// A child that is about to run another program has all sockets of its parent until then. It would be taken for a worker, and its exit
+/// for the server's: so several processes are looked at again a moment later.
 fn owners(inodes: &BTreeSet<u32>) -> Vec<Owner> {
-    let pids: BTreeSet<u32> = holders(inodes).map(|(pid, _)| pid).collect();
+    let mut pids: BTreeSet<u32> = holders(inodes).map(|(pid, _)| pid).collect();
+    if pids.len() > 1 {
+        thread::sleep(EXEC_TIME);
+        pids.retain(|pid| socket_inodes(*pid).any(|inode| inodes.contains(&inode)));
+    }
     pids.into_iter().filter_map(Owner::of).collect()
 }
 
@@ -141,6 +152,9 @@ pub fn sees_other_users() -> bool {
     // do.
     sees_files(1)
 }
+
+/// How long a child may take from fork to exec on a busy machine; alone it takes less than a millisecond.
+const EXEC_TIME: Duration = Duration::from_millis(30);
 
 #[cfg(test)]
 #[cfg(target_os = "linux")]
