@@ -153,7 +153,7 @@ pub fn sees_other_users() -> bool {
     sees_files(1)
 }
 
-/// How long a child may take from fork to exec on a busy machine; alone it takes less than a millisecond.
+/// How long a child may take from fork to exec on a busy machine; on an idle one it takes less than a millisecond.
 const EXEC_TIME: Duration = Duration::from_millis(30);
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ impl Default for SocketOwners {
 
 impl SocketOwners {
     /// Looks for the processes of these sockets, if some are new and a walk is due; sockets that are not among them are forgotten by
-    /// then. The first call waits at most [`FIRST_PATIENCE`], and a later one [`PATIENCE`] if walks take no longer than
+    /// then. The first call waits at most `FIRST_PATIENCE`, and a later one `PATIENCE` if walks take no longer than
     /// that; otherwise the names appear after another call.
     pub fn update(&mut self, inodes: impl IntoIterator<Item = u32>) {
         self.finish(Duration::ZERO);

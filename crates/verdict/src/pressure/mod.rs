@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Pressure begins at a reader whose own output is not held back. From there it travels against the flow, over every connection whose
-//! writer is held back, and ends at the processes whose input is not held back: see [`role`](role::role). Processes that all wait
+//! writer is held back, and ends at the processes whose input is not held back: see `role`. Processes that all wait
 //! for each other have no such reader; they are the beginning together.
 
 mod held_back;

@@ -131,7 +131,7 @@ mod tests {
             ("redis-server", "Redis", 0),
             ("redis", "redis-server", 7),
             ("", "abc", 3),
-            ("ab", "ba", 2),
+            ("pq", "qp", 2),
         ] {
             assert_eq!(difference(name, wanted), edits, "{name} {wanted}");
         }
