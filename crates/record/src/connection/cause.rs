@@ -63,6 +63,12 @@ impl ConnectionCause {
         ConnectionCause::Idle,
     ];
 
+    /// How much attention it needs: the larger, the more.
+    pub fn severity(self) -> u8 {
+        let mut ascending = ConnectionCause::ALL.iter().rev().zip(0..);
+        ascending.find(|(cause, _)| **cause == self).map_or(0, |(_, severity)| severity)
+    }
+
     /// The side whose reads the connection waits for.
     pub const fn stalled_by(self) -> Option<Stalled> {
         match self {
@@ -146,5 +152,11 @@ mod tests {
         for cause in ConnectionCause::ALL {
             assert_eq!(serde_json::to_string(&cause).unwrap(), format!("\"{}\"", cause.name()));
         }
+    }
+
+    #[test]
+    fn what_needs_attention_is_worse_than_what_does_not() {
+        assert!(ConnectionCause::PeerGone.severity() > ConnectionCause::Flows.severity());
+        assert!(ConnectionCause::Flows.severity() > ConnectionCause::Idle.severity());
     }
 }

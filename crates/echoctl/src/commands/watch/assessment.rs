@@ -13,7 +13,7 @@ use echoctl_verdict::diagnose;
 
 use super::row;
 
-/// All connections of a sample: those that need attention first, of these the ones with most bytes buffered.
+/// All connections of a sample: the worst causes first, and of one cause the connections with most bytes buffered.
 #[derive(Debug)]
 pub(super) struct Assessment<'a> {
     now: Instant,
@@ -123,8 +123,9 @@ impl Assessed<'_> {
 
     fn worst_first(one: &Assessed<'_>, other: &Assessed<'_>) -> Ordering {
         let age = |one: &Assessed<'_>| one.diagnosis.seconds.filter(|_| one.is_culprit()).unwrap_or(0.0);
-        let by_culprit = other.is_culprit().cmp(&one.is_culprit());
-        by_culprit
+        let severity = |one: &Assessed<'_>| one.diagnosis.cause.severity();
+        let by_severity = severity(other).cmp(&severity(one));
+        by_severity
             .then(other.queued.cmp(&one.queued))
             .then_with(|| age(other).total_cmp(&age(one)))
             .then_with(|| one.which().cmp(&other.which()))

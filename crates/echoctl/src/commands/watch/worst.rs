@@ -48,7 +48,7 @@ impl Worst {
             .collect();
         turns.sort_by_key(|(turn, _)| *turn);
         turns.truncate(WatchSummary::MAX_TOP);
-        turns.sort_by_key(|(_, row)| Reverse(row.queued()));
+        turns.sort_by_key(|(_, row)| Reverse((row.cause.severity(), row.queued())));
         turns.into_iter().map(|(_, row)| row).collect()
     }
 

@@ -17,12 +17,6 @@ use crate::{AsHandle, TcpState, sys};
 pub struct TcpInfo {
     /// The state of this endpoint.
     pub state: TcpState,
-    /// Retransmissions in a row that the peer has not answered. 0 where the system does not show it.
-    pub retransmits: u8,
-    /// Probes in a row, of a closed window or of a silent peer, that the peer has not answered. 0 where the system does not show it.
-    pub probes: u8,
-    /// How often the time to the next retransmission or probe has doubled, answered or not. 0 where the system does not show it.
-    pub backoff: u8,
     /// Payload bytes per segment to the peer.
     pub snd_mss: u32,
     /// The congestion window, in segments: the sender's estimate of how much the *network* can carry, not the peer.
@@ -45,9 +39,7 @@ pub struct TcpInfo {
     pub segs_in: Option<u32>,
     /// Segments sent with payload.
     pub data_segs_out: Option<u32>,
-    /// Microseconds during which something waited to be sent or acknowledged. Linux 4.10 and later.
-    pub busy_time: Option<u64>,
-    /// Those of them during which the peer's receive window was too small: the clock of a stall. Linux 4.10 and later.
+    /// Microseconds during which the peer's receive window was too small for what waited: the clock of a stall. Linux 4.10 and later.
     pub rwnd_limited: Option<u64>,
     /// The receive window that the peer last advertised, in bytes. Linux 5.4 and later.
     pub snd_wnd: Option<u32>,
@@ -77,9 +69,6 @@ impl TcpInfo {
         let bytes = bytes.get(..SHORTEST).map(|_| bytes)?;
         Some(TcpInfo {
             state: TcpState::from_linux(bytes[0]),
-            retransmits: bytes[2],
-            probes: bytes[3],
-            backoff: bytes[4],
             snd_mss: u32_at(bytes, 16)?,
             snd_cwnd: u32_at(bytes, 80)?,
             last_data_sent: u32_at(bytes, 44),
@@ -90,7 +79,6 @@ impl TcpInfo {
             segs_out: u32_at(bytes, 136),
             segs_in: u32_at(bytes, 140),
             data_segs_out: u32_at(bytes, 156),
-            busy_time: u64_at(bytes, 168),
             rwnd_limited: u64_at(bytes, 176),
             snd_wnd: u32_at(bytes, 228),
             rcv_wnd: u32_at(bytes, 232),

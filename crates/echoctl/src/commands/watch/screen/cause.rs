@@ -1,4 +1,4 @@
-//! Causes as the table shows them: in at most twenty columns, and the order from worst to harmless.
+//! Causes as the table shows them, in at most twenty columns.
 
 use std::borrow::Cow;
 
@@ -53,29 +53,17 @@ pub(super) fn meaning(cause: ConnectionCause) -> &'static str {
     }
 }
 
-/// How much attention a cause needs: the larger, the more.
-pub(super) fn severity(cause: ConnectionCause) -> u8 {
-    ConnectionCause::ALL
-        .iter()
-        .rev()
-        .zip(0..)
-        .find(|(known, _)| **known == cause)
-        .map_or(0, |(_, severity)| severity)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_cause_has_a_short_label_and_a_place() {
+    fn every_cause_has_a_short_label() {
         for cause in ConnectionCause::ALL {
             assert!(
                 [Roles::Served, Roles::Opened].iter().all(|roles| label(cause, *roles).len() <= 20),
                 "{cause}"
             );
         }
-        assert!(severity(ConnectionCause::PeerGone) > severity(ConnectionCause::Flows));
-        assert!(severity(ConnectionCause::Flows) > severity(ConnectionCause::Idle));
     }
 }

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 
 use echoctl_record::ConnectionRow;
 
-use super::cause::severity;
 use super::reading::Entry;
 
 /// One entry per remote address; connections without an address are grouped by the name of their peer.
@@ -62,7 +61,7 @@ fn empty(entry: &Entry) -> Entry {
 fn add(group: &mut Entry, entry: &Entry) {
     let (sum, row) = (&mut group.row, &entry.row);
     let is_first = group.connections == 0;
-    let badness = |row: &ConnectionRow| (severity(row.cause), row.cause_seconds.unwrap_or(0.0));
+    let badness = |row: &ConnectionRow| (row.cause.severity(), row.cause_seconds.unwrap_or(0.0));
     if is_first || badness(row) > badness(sum) {
         (sum.cause, sum.cause_seconds) = (row.cause, row.cause_seconds);
     }

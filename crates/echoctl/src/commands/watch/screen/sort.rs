@@ -5,7 +5,6 @@
 use std::cmp::Ordering;
 use std::net::IpAddr;
 
-use super::cause::severity;
 use super::columns::Column;
 use super::reading::Entry;
 
@@ -77,7 +76,7 @@ impl Sort {
             Column::Process => entry.row.client_process.as_deref().map_or(Value::Unknown, Value::Text),
             Column::Connections => Value::Number(entry.connections.into()),
             Column::Cause => Value::Number(
-                f64::from(severity(row.cause)) * WORSE
+                f64::from(row.cause.severity()) * WORSE
                     + row.cause_seconds.unwrap_or(0.0).clamp(0.0, WORSE - 1.0),
             ),
             Column::ClientSend => bytes(row.client_send),
