@@ -139,6 +139,26 @@ fn a_connection_waits_in_the_accept_queue_until_it_is_accepted() {
 }
 
 #[test]
+fn a_client_that_closed_before_hides_no_queue_of_the_others() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let mut client = TcpStream::connect(addr).unwrap();
+    drop(TcpStream::connect(addr).unwrap());
+    let _accepted = [listener.accept().unwrap(), listener.accept().unwrap()];
+    client.write_all(&[1; 5000]).unwrap();
+
+    let both = eventually("the end of the closed client is gone when the watch begins", || {
+        let mut tracker = served(addr);
+        let sample = sample(&mut tracker);
+        tracker.connections().any(|connection| connection.client.is_none()).then_some(sample)
+    });
+
+    assert_eq!((both.connections, both.remote_clients), (2, None));
+    let queues = Queues::of(&both);
+    assert_eq!((queues[Queue::ClientSend], queues[Queue::ServerReceive]), (Some(0), Some(5000)));
+}
+
+#[test]
 fn what_a_server_has_closed_is_followed_to_its_end() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();

@@ -284,11 +284,12 @@ fn dumb(world: &World) -> Result<()> {
     findings.verdict()
 }
 
-/// Whether the sequence at the start sets a colour: it ends with `m`.
+/// Whether the sequence at the start sets a colour: it ends with `m`, and does not return to the terminal's own colour, as 39 does.
 fn is_colour(text: &str, start: &str) -> bool {
     text.match_indices(start).any(|(at, _)| {
-        let end = text[at + 2..].find(|c: char| !c.is_ascii_digit() && c != ';');
-        end.is_some_and(|end| text[at + 2 + end..].starts_with('m') && end > 1)
+        let parameters = &text[at + 2..];
+        let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';');
+        end.is_some_and(|end| parameters[end..].starts_with('m') && end > 1 && &parameters[..end] != "39")
     })
 }
 

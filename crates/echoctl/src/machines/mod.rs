@@ -16,12 +16,12 @@ use start_time::{LATE, StartTime, Wait};
 /// Options of a command whose load may come from several machines.
 #[derive(Debug, clap::Args)]
 pub(crate) struct MachineArgs {
-    /// Start the load at TIME, as other machines do: 14:30:00, +10s
+    /// Start the load at this time, as other machines do: 14:30:00, +10s
     ///
     /// A time of day in UTC (14:30:00), a date and a time (2026-01-01T14:30:00Z, or with an offset such as +01:00), seconds since 1970
     /// (@1767277800.5), or a time from now (+10s). The connections are opened before and are idle until then. The clocks of the machines
     /// have to agree (NTP); one that is set meanwhile changes the wait.
-    #[arg(long, value_name = "TIME", value_parser = StartTime::parse, help_heading = "Several machines", hide_short_help = true)]
+    #[arg(long, value_name = "WHEN", value_parser = StartTime::parse, help_heading = "Several machines", hide_short_help = true)]
     start_at: Option<StartTime>,
 
     /// Number of this machine among those with the same load, from 0

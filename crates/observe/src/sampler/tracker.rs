@@ -58,6 +58,14 @@ struct Key {
     server: SocketAddr,
 }
 
+impl Key {
+    /// Whether its addresses say that it does not leave its host.
+    fn is_within_host(self) -> bool {
+        let [client, server] = [self.client, self.server].map(|addr| addr.ip().to_canonical());
+        client.is_loopback() || client == server
+    }
+}
+
 /// Hashes the client's address and both ports at once, which costs a quarter of hashing each field: tens of thousands are looked up for
 /// each sample. Nearly all connections differ in these.
 impl Hash for Key {
@@ -78,8 +86,8 @@ struct Tracked {
     server: Option<usize>,
     client: Option<usize>,
     listener: Option<ListenerKey>,
-    /// Whether its client's end was ever visible. One that no longer is has closed, together with its queues.
-    client_was_seen: bool,
+    /// Whether its client is known to be on this host. If its end is not visible, it has closed, together with its queues.
+    is_client_here: bool,
     is_new: bool,
 }
 
@@ -273,7 +281,7 @@ impl ConnectionTracker {
                 connection.update(client.as_ref(), server.as_ref(), side);
             }
             connection.remember(now);
-            tracked.client_was_seen |= connection.client.is_some();
+            tracked.is_client_here |= connection.client.is_some();
             let after = (connection.counters, Moved::by(connection));
             // What it moved before the first sample does not count.
             let is_counted = self.was_sampled || !tracked.is_new;
@@ -300,7 +308,7 @@ impl ConnectionTracker {
         sample.t = start.duration_since(self.start_time).as_secs_f64();
         sample.server_memory = tree.filter(|tree| tree.processes > 0).map(|tree| tree.memory.total());
         sample.window = path.window;
-        let remote = self.connections.values().filter(|tracked| !tracked.client_was_seen).count();
+        let remote = self.connections.values().filter(|tracked| !tracked.is_client_here).count();
         sample.remote_clients = (remote > 0).then_some(u32::try_from(remote).unwrap_or(u32::MAX));
         self.totals.add_closed_to(&mut sample);
         self.unix.add_to(&mut sample);
@@ -318,7 +326,7 @@ impl Tracked {
             server: None,
             client: None,
             listener,
-            client_was_seen: false,
+            is_client_here: key.is_within_host(),
             is_new: true,
         }
     }
