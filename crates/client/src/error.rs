@@ -19,6 +19,14 @@ pub enum Error {
         /// The kernel's error.
         source: io::Error,
     },
+    /// The server did not return the name of a connection, as an echo server does.
+    #[error("{addr} did not echo the name of the connection")]
+    NotEchoed {
+        /// The server's address.
+        addr: SocketAddr,
+        /// What happened instead.
+        source: io::Error,
+    },
     /// A setting is out of bounds: which one, its value, and what was expected.
     #[error("invalid {0}")]
     Invalid(String),

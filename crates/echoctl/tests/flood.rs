@@ -4,13 +4,13 @@
 mod peer;
 mod schema;
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 #[cfg(target_os = "linux")]
 use std::process::Stdio;
 
-use echoctl_record::{Run, Summary};
-use echoctl_testkit::echo;
+use echoctl_record::{Run, Summary, Verdict};
+use echoctl_testkit::{Running, echo};
 use peer::{closed_addr, echoctl, server, text};
 use schema::{conforms, schema};
 use serde_json::Value;
@@ -297,4 +297,59 @@ fn an_unwritable_file_is_reported_before_the_run() {
 
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("/nowhere/run.json"));
+}
+
+#[test]
+fn a_name_is_echoed_and_not_counted() {
+    let addr = server(echo);
+
+    let output = echoctl(&["flood", &addr, "--name", "ada", "--no-read", "--for", "300ms", "--json"])
+        .output()
+        .unwrap();
+
+    let summary = summary(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(summary.consumed, 0, "its echo was read");
+    let samples = events(&output.stdout).into_iter().filter(|event| event["event"] == "sample");
+    assert!(samples.last().is_some_and(|last| last["consumed"] == 0 && last["produced"] == summary.produced));
+}
+
+#[test]
+fn a_server_that_does_not_echo_a_name_is_not_flooded() {
+    let addr = server(|mut stream| {
+        let _ = stream.write_all(b"220 welcome\r\n").and_then(|()| stream.read_exact(&mut [0; 9]));
+    });
+
+    let output = echoctl(&["flood", &addr, "--name", "ada", "--for", "1s"]).output().unwrap();
+
+    let printed = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    assert!(printed.contains("did not echo the name") && printed.contains("hint: only an echo"), "{printed}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn growth_that_another_flood_causes_is_not_charged_to_this_one() {
+    let mut serve = std::process::Command::new(env!("CARGO_BIN_EXE_echoctl"));
+    serve.args(["serve", "--addr", "127.0.0.1:0", "--backpressure", "off", "--json"]).stdout(Stdio::piped());
+    let mut serve = Running(serve.spawn().unwrap());
+    let mut first = String::new();
+    BufReader::new(serve.0.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    let listening: Value = serde_json::from_str(&first).unwrap();
+    let addr = listening["addr"].as_str().unwrap();
+    let mut heavy = std::process::Command::new(env!("CARGO_BIN_EXE_echoctl"));
+    heavy.args(["flood", addr, "--no-read", "--for", "60s", "--rate", "40MiB", "--name", "bob", "--json"]);
+    let mut heavy = Running(heavy.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
+    let mut samples = BufReader::new(heavy.0.stdout.take().unwrap()).lines();
+    let has_sent =
+        |line: String| serde_json::from_str::<Value>(&line).unwrap()["produced"].as_u64() > Some(1 << 20);
+    assert!(samples.any(|line| has_sent(line.unwrap())), "it sends nothing");
+
+    let light = ["flood", addr, "--no-read", "--for", "3s", "--rate", "1MiB", "--name", "ada", "--json"];
+    let output = echoctl(&light).output().unwrap();
+
+    let summary = summary(&output.stdout);
+    let reason = summary.reason.clone().unwrap_or_default();
+    assert!(reason.contains("while other clients sent"), "{summary:?}");
+    assert_eq!(summary.verdict, Some(Verdict::Inconclusive), "{summary:?}");
 }

@@ -19,6 +19,11 @@ pub trait Client {
     /// Bytes that it has written. Called every few milliseconds.
     fn produced(&self) -> u64;
 
+    /// Bytes of the frames that named its connections, in each direction: the kernels count them, and the client does not.
+    fn introduction(&self) -> u64 {
+        0
+    }
+
     /// Its result, once, when it has finished.
     ///
     /// # Errors
@@ -107,6 +112,10 @@ impl Client for FloodClient {
         self.connections.iter().take(MAX_PER_SAMPLE).map(|connection| connection.produced()).sum()
     }
 
+    fn introduction(&self) -> u64 {
+        self.connections.iter().map(|connection| connection.introduction()).sum()
+    }
+
     fn outcome(&mut self) -> Result<Option<Outcome>, Error> {
         match self.outcome.try_recv() {
             Ok(outcome) => Ok(Some(outcome)),
@@ -162,10 +171,12 @@ const REPLY_POLL: Duration = Duration::from_millis(1);
 /// A connection of a flood, to be sampled. Its socket stays open until the sampler drops it.
 pub(crate) fn watched(connection: &Arc<Connection>) -> WatchedConnection {
     let counted = Arc::clone(connection);
+    // The kernels count the frame that named the connection, in both directions.
+    let introduction = connection.introduction();
     let counts = move || {
         // Consumed before produced: what comes back in between was sent before.
-        let consumed = counted.consumed();
-        (counted.produced(), consumed)
+        let consumed = counted.consumed() + introduction;
+        (counted.produced() + introduction, consumed)
     };
     WatchedConnection {
         local: connection.local_addr(),

@@ -24,6 +24,8 @@ pub struct Connection {
     peer: SocketAddr,
     produced: AtomicU64,
     consumed: AtomicU64,
+    /// Bytes of the frame that named it.
+    pub(super) introduction: AtomicU64,
     frames_started: AtomicU64,
     /// Bytes that the producer has written or is about to write.
     announced: AtomicU64,
@@ -60,6 +62,7 @@ impl Connection {
             stream,
             produced: AtomicU64::new(0),
             consumed: AtomicU64::new(0),
+            introduction: AtomicU64::new(0),
             frames_started: AtomicU64::new(0),
             announced: AtomicU64::new(0),
             blocked_since: AtomicU64::new(0),

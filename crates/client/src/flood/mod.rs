@@ -3,6 +3,7 @@
 mod config;
 mod connection;
 mod consumer;
+mod introduction;
 mod outcome;
 mod pacer;
 mod producer;

@@ -1,8 +1,10 @@
 //! With a correct echo, every byte is produced, consumed and verified, whatever the configuration.
 
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
-use echoctl_client::{Config, Ending, Flood, Outcome, Rate, Reading};
+use echoctl_client::{Config, Ending, Error, Flood, Outcome, Rate, Reading};
 use echoctl_proto::Framing;
 
 use crate::support::{self, Server};
@@ -31,6 +33,41 @@ async fn every_byte_comes_back_in_each_framing() {
         assert_all_came_back(&outcome);
         assert!((4 * MIB..4 * MIB + 4096).contains(&outcome.totals.produced), "{framing}");
         assert_eq!(outcome.totals.produced, server.received());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_named_connection_counts_only_what_follows() {
+    for framing in Framing::ALL {
+        let server = Server::honest();
+        let config = Config { framing, connections: 2, bytes: Some(MIB), ..Config::new(server.addr) };
+        let flood = Flood::connect(config).await.unwrap();
+
+        flood.introduce("ada").await.unwrap();
+        let named = flood.connections()[0].introduction();
+        let outcome = flood.run().await;
+
+        assert_all_came_back(&outcome);
+        assert_eq!(named, "name ada".len() as u64 + framing.overhead() as u64);
+        assert_eq!(server.received(), outcome.totals.produced + 2 * named, "{framing}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_does_not_echo_a_name_is_reported() {
+    let answers: [(fn(&mut TcpStream) -> io::Result<()>, ErrorKind); 3] = [
+        (|stream| stream.write_all(b"HTTP/1.1 400"), ErrorKind::InvalidData),
+        (|stream| stream.read_exact(&mut [0; 9]), ErrorKind::UnexpectedEof),
+        (|stream| stream.read_to_end(&mut Vec::new()).map(drop), ErrorKind::TimedOut),
+    ];
+    for (answer, expected) in answers {
+        let server = Server::start(move |mut stream| answer(&mut stream));
+        let within = Duration::from_millis(200);
+        let config = Config { connect_timeout: within, ..Config::new(server.addr) };
+
+        let error = Flood::connect(config).await.unwrap().introduce("ada").await.unwrap_err();
+
+        assert!(matches!(&error, Error::NotEchoed { source, .. } if source.kind() == expected), "{error:?}");
     }
 }
 

@@ -119,7 +119,7 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
         let mut shown = ControlFlow::Continue(());
         while !self.is_done()? {
             if let Some(due) = schedule.due(self.client.now(), self.client.produced()) {
-                let observation = self.source.sample();
+                let observation = self.observe();
                 let moment = self.note(observation, due);
                 if shown.is_continue() {
                     shown = each(&moment);
@@ -131,7 +131,7 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
             self.client.sleep(schedule.wait(self.client.now()));
         }
         self.await_exit_of_server();
-        let observation = self.source.sample_all();
+        let observation = without(self.source.sample_all(), self.client.introduction());
         let last = self.note(observation, Due::Regular);
         if shown.is_continue() {
             let _ = each(&last);
@@ -142,7 +142,7 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
 
     /// Takes a sample now.
     pub fn sample(&mut self) -> Sample {
-        let observation = self.source.sample();
+        let observation = self.observe();
         self.note(observation, Due::Regular).observation.sample
     }
 
@@ -184,6 +184,11 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
             connections: self.log.map(ConnectionLogger::finish),
             others: self.others.map(OtherClients::finish).unwrap_or_default(),
         })
+    }
+
+    /// Reads the connections, without what named them.
+    fn observe(&mut self) -> Observation {
+        without(self.source.sample(), self.client.introduction())
     }
 
     /// Keeps a sample, and stops the client where a limit is exceeded.
@@ -285,7 +290,7 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
         let mut drain = Drain { stopped: StopReason::Quiet, ..Drain::default() };
         while self.client.now() < started + GO_ON_TIMEOUT {
             let bytes = self.client.discard();
-            let now = self.source.sample().sample;
+            let now = self.observe().sample;
             drain.bytes += bytes;
             (drain.server_read, drain.server_written) = (now.server_read, now.server_written);
             if has_moved(now.server_read, before.server_read)
@@ -301,6 +306,22 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
         drain.seconds = (self.client.now() - started).as_secs_f64();
         self.last_read = Some(drain);
     }
+}
+
+/// An observation without the first bytes of each direction.
+fn without(mut observation: Observation, bytes: u64) -> Observation {
+    let sample = &mut observation.sample;
+    let visible = [
+        &mut sample.server_received,
+        &mut sample.server_read,
+        &mut sample.server_written,
+        &mut sample.client_received,
+    ];
+    let counters = [&mut sample.produced, &mut sample.consumed];
+    for counter in counters.into_iter().chain(visible.into_iter().flatten()) {
+        *counter = counter.saturating_sub(bytes);
+    }
+    observation
 }
 
 /// Bytes by which the memory of a server grows that buffers nothing.

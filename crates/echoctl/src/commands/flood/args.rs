@@ -114,6 +114,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SIZE", value_parser = values::size_up_to(usize::MAX), help_heading = "I/O", hide_short_help = true)]
     rcvbuf: Option<usize>,
 
+    /// Name of the connections on the page of `echoctl class`
+    ///
+    /// Each connection begins with the frame "name NAME". Its echo is awaited, and counted neither as sent nor as read.
+    /// At most 40 characters.
+    #[arg(long, value_name = "NAME", value_parser = name, help_heading = "Target", hide_short_help = true)]
+    pub(super) name: Option<String>,
+
     #[command(flatten)]
     pub(super) server: ServerAddress,
 
@@ -230,6 +237,19 @@ fn rate(text: &str) -> Result<Rate, String> {
     values::rate(text).map(Rate::Limited).map_err(|error| format!("{error}, or max"))
 }
 
+/// Parses the name of a connection.
+fn name(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    match name.chars().count() {
+        _ if name.chars().any(char::is_control) => Err("must not contain control characters".to_owned()),
+        1..=MAX_NAME => Ok(name.to_owned()),
+        _ => Err(format!("must have 1 to {MAX_NAME} characters")),
+    }
+}
+
+/// Characters of a name, of which a class server keeps as many.
+const MAX_NAME: usize = 40;
+
 /// Each connection to a server needs a local port of its own, and there are 65535.
 const MAX_CONNECTIONS: u64 = 65_535;
 
@@ -265,6 +285,15 @@ mod tests {
         assert!(sizes("9..3").is_err());
         assert!(sizes("0").is_err());
         assert!(sizes("..").is_err());
+    }
+
+    #[test]
+    fn a_name_is_one_short_line() {
+        assert_eq!(name(" ada lovelace "), Ok("ada lovelace".to_owned()));
+        assert!(name(&"x".repeat(40)).is_ok());
+        for refused in ["", "  ", "a\nb", "\u{1b}[2J", &"x".repeat(41)] {
+            assert!(name(refused).is_err(), "{refused:?}");
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ use result::FloodResult;
 use target::Target;
 
 use crate::consent::attempted;
-use crate::exit::{Exit, Outcome};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::output::recorder::Recorder;
 use crate::output::{self, ignore_broken_pipe, note};
 use crate::terminal::interrupt;
@@ -45,6 +45,9 @@ pub(crate) fn run(args: Args) -> Outcome {
     let memory = args.memory_limit.map_or_else(|| MemoryShare::with(&server.pids), MemoryShare::fixed);
     if memory.is_scarce() {
         note(format_args!("memory limit {memory}"));
+    }
+    if let Some(name) = &args.name {
+        runtime.block_on(opened.connection.introduce(name)).map_err(not_echoed)?;
     }
     args.machines.wait()?;
     // Up to here there was nothing to clean up.
@@ -81,4 +84,9 @@ pub(crate) fn run(args: Args) -> Outcome {
         true => Exit::Done,
         false => Exit::Failed,
     })
+}
+
+/// What to do where a server does not echo the name of a connection.
+fn not_echoed(error: echoctl_client::Error) -> Failure {
+    Failure::from(error).hint("only an echo server accepts a name: leave out --name, or see --framing")
 }
