@@ -75,6 +75,24 @@ fn the_rules_pass_their_own_tests() {
     }
 }
 
+#[test]
+fn promtool_accepts_the_metrics() {
+    if !is_installed("promtool") {
+        return;
+    }
+    let server = server("await");
+    let metrics = server.exporter.scrape();
+
+    let mut command = Command::new("promtool");
+    command.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut promtool = command.spawn().unwrap();
+    promtool.stdin.take().unwrap().write_all(metrics.0.as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+
+    let printed = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && printed.is_empty(), "{printed}\n{}", metrics.0);
+}
+
 /// An echo server with this policy, which serves its own metrics too.
 fn server(policy: &str) -> Server {
     let exporter = exporter(&["serve", "--addr", "0", "--framing", "raw", "--backpressure", policy]);

@@ -1,5 +1,7 @@
 //! A listener whose connections are limited in number, and in the time in which they make no progress.
 //!
+//! A new client never waits for those that make no progress: see [`places`](crate::places). Without a newcomer,
+//!
 //! | a client that | is disconnected after |
 //! |---|---|
 //! | sends a request slowly | [`STALL_LIMIT`] from its first byte |
@@ -11,20 +13,20 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// A listener with at most [`MAX_CONNECTIONS`]; further ones wait in the accept queue.
+use crate::places::{Place, PlaceId, Places};
+
+/// A listener with at most [`MAX_CONNECTIONS`].
 #[derive(Debug)]
 pub(crate) struct BoundedListener {
     listener: TcpListener,
-    room: Arc<Semaphore>,
+    places: Places,
     limits: Limits,
 }
 
@@ -45,7 +47,7 @@ impl Default for Limits {
 
 impl BoundedListener {
     pub(crate) fn new(listener: TcpListener, limits: Limits) -> BoundedListener {
-        BoundedListener { listener, room: Arc::new(Semaphore::new(MAX_CONNECTIONS)), limits }
+        BoundedListener { listener, places: Places::new(MAX_CONNECTIONS), limits }
     }
 }
 
@@ -55,12 +57,11 @@ impl axum::serve::Listener for BoundedListener {
 
     async fn accept(&mut self) -> (BoundedStream, SocketAddr) {
         loop {
-            // The semaphore is never closed.
-            let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else {
-                std::future::pending().await
-            };
             match self.listener.accept().await {
-                Ok((stream, peer)) => return (BoundedStream::new(stream, permit, self.limits), peer),
+                Ok((stream, peer)) => {
+                    let place = self.places.take(peer.ip().to_canonical()).await;
+                    return (BoundedStream::new(stream, place, self.limits), peer);
+                }
                 // Out of file descriptors, or a connection that was reset meanwhile.
                 Err(_) => sleep(ACCEPT_BACKOFF).await,
             }
@@ -72,15 +73,15 @@ impl axum::serve::Listener for BoundedListener {
     }
 }
 
-/// A connection that fails with [`TimedOut`](io::ErrorKind::TimedOut) when it makes no progress.
+/// A connection that fails with [`TimedOut`](io::ErrorKind::TimedOut) when it makes no progress, and with
+/// [`ConnectionAborted`](io::ErrorKind::ConnectionAborted) when another client needs its place.
 #[derive(Debug)]
 pub(crate) struct BoundedStream {
     stream: TcpStream,
     limits: Limits,
     deadline: Pin<Box<Sleep>>,
     state: State,
-    /// Returned when the connection is dropped.
-    _permit: OwnedSemaphorePermit,
+    place: Place,
 }
 
 /// What the deadline is for.
@@ -95,10 +96,14 @@ enum State {
 }
 
 impl BoundedStream {
-    fn new(stream: TcpStream, permit: OwnedSemaphorePermit, limits: Limits) -> BoundedStream {
+    fn new(stream: TcpStream, place: Place, limits: Limits) -> BoundedStream {
         // The first request is due at once.
         let deadline = Box::pin(sleep(limits.stall));
-        BoundedStream { stream, limits, deadline, state: State::Idle, _permit: permit }
+        BoundedStream { stream, limits, deadline, state: State::Idle, place }
+    }
+
+    pub(crate) fn place(&self) -> &PlaceId {
+        self.place.id()
     }
 
     fn enter(&mut self, state: State) {
@@ -107,8 +112,11 @@ impl BoundedStream {
         self.deadline.as_mut().reset(Instant::now() + limit);
     }
 
-    /// Waits, or fails once the deadline has passed.
+    /// Waits, or fails once the deadline has passed or the place is needed.
     fn poll_deadline<T>(&mut self, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if self.place.poll_ended(context).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         ready!(self.deadline.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
@@ -127,6 +135,7 @@ impl BoundedStream {
             }
             written => {
                 self.enter(State::Idle);
+                self.place.progress();
                 written
             }
         }
@@ -264,19 +273,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn connections_beyond_the_limit_wait_for_a_free_place() {
-        let mut listener = listener(Limits::default()).await;
+    async fn a_newcomer_gets_the_place_of_a_connection_without_progress() {
+        let mut listener = listener(Limits { stall: LONG, idle: LONG }).await;
         let addr = listener.local_addr().unwrap();
-        let clients: Vec<_> =
+        let mut clients: Vec<_> =
             (0..=MAX_CONNECTIONS).map(|_| std::net::TcpStream::connect(addr).unwrap()).collect();
         let mut accepted = Vec::new();
         while accepted.len() < MAX_CONNECTIONS {
-            accepted.push(listener.accept().await);
+            accepted.push(listener.accept().await.0);
         }
 
-        assert!(tokio::time::timeout(SHORT, listener.accept()).await.is_err(), "there is no place");
-        accepted.pop();
-        listener.accept().await;
-        assert_eq!(clients.len(), MAX_CONNECTIONS + 1);
+        let mut first = accepted.remove(0);
+        let ended = async move { first.read_u8().await.unwrap_err().kind() };
+        let (kind, (mut newcomer, _)) = tokio::join!(ended, listener.accept());
+
+        assert_eq!(kind, io::ErrorKind::ConnectionAborted);
+        io::Write::write_all(&mut clients[MAX_CONNECTIONS], b"x").unwrap();
+        assert_eq!(newcomer.read_u8().await.unwrap(), b'x');
     }
 }

@@ -1,19 +1,24 @@
 //! The HTTP endpoint: listens, and answers requests.
 
 use std::fmt::{self, Display};
+use std::io;
 use std::net::SocketAddr;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use axum::extract::connect_info::{ConnectInfo, Connected};
+use axum::http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use axum::http::{Response, StatusCode};
 use axum::routing::get;
+use axum::serve::IncomingStream;
 use echoctl_record::MetricsFigures;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::Error;
 use crate::bounded::{BoundedListener, Limits};
+use crate::format::Format;
+use crate::places::PlaceId;
 use crate::scrape::Scrapes;
 
 /// Where metrics are served, or will be.
@@ -30,7 +35,7 @@ impl Endpoint {
     /// If the address is in use, is not one of this host, or needs a privilege.
     pub async fn bind(addr: SocketAddr) -> Result<Endpoint, Error> {
         let error = |source| Error::Listen { addr, source };
-        let listener = TcpListener::bind(addr).await.map_err(error)?;
+        let listener = listen(addr).map_err(error)?;
         let addr = listener.local_addr().map_err(error)?;
         Ok(Endpoint { listener, addr, limits: Limits::default() })
     }
@@ -48,9 +53,20 @@ impl Endpoint {
             .route("/metrics", get(metrics))
             .fallback(|| async { plain(StatusCode::NOT_FOUND, "not found: the metrics are at /metrics\n") })
             .with_state(Scrapes::new(source));
+        let listener = BoundedListener::new(self.listener, self.limits);
         // It returns only after a shutdown, which is not requested.
-        let _ = axum::serve(BoundedListener::new(self.listener, self.limits), pages).await;
+        let _ = axum::serve(listener, pages.into_make_service_with_connect_info::<PlaceId>()).await;
     }
+}
+
+/// A listener whose connections buffer little, so that a client that sends many requests and does not read gets few replies.
+fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // As `TcpListener::bind` does.
+    socket.set_reuseaddr(true)?;
+    socket.set_send_buffer_size(SEND_QUEUE)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
 }
 
 impl fmt::Debug for Endpoint {
@@ -59,9 +75,22 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-async fn metrics(State(scrapes): State<Scrapes>) -> Response<Body> {
-    match scrapes.text().await {
-        Ok(text) => reply(StatusCode::OK, OPENMETRICS, text),
+impl Connected<IncomingStream<'_, BoundedListener>> for PlaceId {
+    fn connect_info(stream: IncomingStream<'_, BoundedListener>) -> PlaceId {
+        stream.io().place().clone()
+    }
+}
+
+async fn metrics(
+    State(scrapes): State<Scrapes>,
+    ConnectInfo(place): ConnectInfo<PlaceId>,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let _served = place.serve();
+    let accept = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let format = Format::preferred(&accept.collect::<Vec<_>>().join(","));
+    match scrapes.text(format).await {
+        Ok(text) => reply(StatusCode::OK, format.media_type(), text),
         Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, format!("cannot sample: {why}\n")),
     }
 }
@@ -78,7 +107,10 @@ fn reply(status: StatusCode, content_type: &'static str, body: impl Into<Body>) 
 }
 
 /// The page at `/`.
-const PAGE: &str = "echoctl: metrics of TCP listeners are at /metrics (OpenMetrics, for Prometheus)\n";
+const PAGE: &str = "echoctl: metrics of TCP listeners are at /metrics, for Prometheus\n";
 
-/// The media type of the format.
-const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// Bytes of a send queue, which Linux doubles: the metrics of a hundred listeners.
+const SEND_QUEUE: u32 = 64 << 10;
+
+/// Clients that may connect at one moment.
+const BACKLOG: u32 = 1024;

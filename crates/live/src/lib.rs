@@ -1,4 +1,4 @@
-//! Serves over HTTP what is measured at this moment: metrics for Prometheus, in the OpenMetrics format.
+//! Serves over HTTP what is measured at this moment: metrics for Prometheus, as OpenMetrics or in its older text format.
 //!
 //! A client that does not read, or that sends its request slowly, costs one connection of a limited number for a limited time, and no
 //! memory beyond the text that all clients share.
@@ -6,14 +6,17 @@
 //! - [`Endpoint`]: listens, and answers requests: `/metrics`, and `/` with a page that says so.
 //! - `scrape`: the text of a sample. Samples are taken when a client asks, one at a time, and not again within a second.
 //! - `openmetrics`: the names, units and help of the metrics, and their encoding.
-//! - `bounded`: connections with a limit of their number and of the time without progress.
+//! - `format`: the two formats, and which of them a client asks for.
+//! - `bounded`: connections with a limit of the time without progress; `places`: with one of their number.
 
 #![forbid(unsafe_code)]
 
 mod bounded;
 mod endpoint;
 mod error;
+mod format;
 mod openmetrics;
+mod places;
 mod scrape;
 
 pub use endpoint::Endpoint;

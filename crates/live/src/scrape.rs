@@ -9,6 +9,7 @@ use echoctl_record::MetricsFigures;
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
+use crate::format::{Format, to_text};
 use crate::openmetrics;
 
 /// The latest text, and what makes the next one.
@@ -18,35 +19,57 @@ pub(crate) struct Scrapes(Arc<Mutex<Latest>>);
 struct Latest {
     /// Takes a sample: the figures, or why there are none.
     source: Box<dyn FnMut() -> Result<MetricsFigures, String> + Send>,
-    text: Option<(Instant, Text)>,
+    texts: Option<(Instant, Texts)>,
 }
+
+/// The figures in both formats, or why there are none.
+#[derive(Clone)]
+struct Texts(Result<[Bytes; 2], String>);
 
 /// The figures as text, or why there are none.
 pub(crate) type Text = Result<Bytes, String>;
+
+impl Texts {
+    fn of(figures: Result<MetricsFigures, String>) -> Texts {
+        Texts(figures.map(|figures| {
+            let openmetrics = openmetrics::text(figures);
+            let text = to_text(&openmetrics);
+            [openmetrics.into(), text.into()]
+        }))
+    }
+
+    fn in_format(self, format: Format) -> Text {
+        let [openmetrics, text] = self.0?;
+        Ok(match format {
+            Format::OpenMetrics => openmetrics,
+            Format::Text => text,
+        })
+    }
+}
 
 impl Scrapes {
     pub(crate) fn new<E: Display>(
         mut source: impl FnMut() -> Result<MetricsFigures, E> + Send + 'static,
     ) -> Scrapes {
         let source = Box::new(move || source().map_err(|error| error.to_string()));
-        Scrapes(Arc::new(Mutex::new(Latest { source, text: None })))
+        Scrapes(Arc::new(Mutex::new(Latest { source, texts: None })))
     }
 
     /// The text of a sample that is at most [`MAX_AGE`] old. While it is taken for one caller, the others wait for it.
-    pub(crate) async fn text(&self) -> Text {
+    pub(crate) async fn text(&self, format: Format) -> Text {
         let mut latest = Arc::clone(&self.0).lock_owned().await;
-        if let Some((taken, text)) = &latest.text
+        if let Some((taken, texts)) = &latest.texts
             && taken.elapsed() < MAX_AGE
         {
-            return text.clone();
+            return texts.clone().in_format(format);
         }
         // It walks `/proc` and the kernel's sockets. If the caller leaves meanwhile, the thread still finishes it, with the lock.
         let sampled = spawn_blocking(move || {
-            let text = (latest.source)().map(|figures| Bytes::from(openmetrics::text(figures)));
-            latest.text = Some((Instant::now(), text.clone()));
-            text
+            let texts = Texts::of((latest.source)());
+            latest.texts = Some((Instant::now(), texts.clone()));
+            texts
         });
-        sampled.await.unwrap_or_else(|panic| Err(panic.to_string()))
+        sampled.await.unwrap_or_else(|panic| Texts(Err(panic.to_string()))).in_format(format)
     }
 }
 
@@ -74,7 +97,7 @@ mod tests {
             let callers: Vec<_> = (0..20)
                 .map(|_| {
                     let scrapes = scrapes.clone();
-                    tokio::spawn(async move { scrapes.text().await })
+                    tokio::spawn(async move { scrapes.text(Format::OpenMetrics).await })
                 })
                 .collect();
             let mut texts = Vec::new();
@@ -102,12 +125,12 @@ mod tests {
         let text = runtime().block_on(async {
             let caller = tokio::spawn({
                 let scrapes = scrapes.clone();
-                async move { scrapes.text().await }
+                async move { scrapes.text(Format::OpenMetrics).await }
             });
             spawn_blocking(move || begins.recv().unwrap()).await.unwrap();
             caller.abort();
             drop(go);
-            scrapes.text().await
+            scrapes.text(Format::OpenMetrics).await
         });
 
         assert!(text.is_ok());
@@ -117,7 +140,7 @@ mod tests {
     fn a_failed_sample_is_an_error_with_its_reason() {
         let scrapes = Scrapes::new(|| Err::<MetricsFigures, _>("no netlink"));
 
-        assert_eq!(runtime().block_on(scrapes.text()), Err("no netlink".to_owned()));
+        assert_eq!(runtime().block_on(scrapes.text(Format::Text)), Err("no netlink".to_owned()));
     }
 
     fn runtime() -> tokio::runtime::Runtime {

@@ -4,9 +4,10 @@
 use std::convert::Infallible;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
 
 use echoctl_live::Endpoint;
-use echoctl_record::MetricsFigures;
+use echoctl_record::{ListenerMetrics, MetricsFigures};
 use tokio::runtime::Runtime;
 
 /// An endpoint that serves until the runtime is dropped.
@@ -21,15 +22,19 @@ fn endpoint<E: std::fmt::Display + 'static>(
 }
 
 fn request(addr: SocketAddr, request_line: &str) -> String {
+    request_with(addr, request_line, "Accept: */*")
+}
+
+fn request_with(addr: SocketAddr, request_line: &str, field: &str) -> String {
     let mut connection = TcpStream::connect(addr).unwrap();
-    write!(connection, "{request_line}\r\nHost: {addr}\r\nConnection: close\r\n\r\n").unwrap();
+    write!(connection, "{request_line}\r\nHost: {addr}\r\n{field}\r\nConnection: close\r\n\r\n").unwrap();
     let mut reply = String::new();
     connection.read_to_string(&mut reply).unwrap();
     reply
 }
 
 #[test]
-fn metrics_are_openmetrics_and_the_root_names_their_path() {
+fn metrics_are_in_the_format_that_is_asked_for() {
     let (_runtime, addr) = endpoint(|| {
         Ok::<_, Infallible>(MetricsFigures { tcp_memory: Some(4096), ..MetricsFigures::default() })
     });
@@ -39,13 +44,59 @@ fn metrics_are_openmetrics_and_the_root_names_their_path() {
 
     assert!(root.starts_with("HTTP/1.1 200 OK\r\n") && root.contains("/metrics"), "{root}");
     assert!(metrics.starts_with("HTTP/1.1 200 OK\r\n"), "{metrics}");
-    assert!(
-        metrics.contains("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n"),
-        "{metrics}"
-    );
-    assert!(metrics.contains("\ntcp_memory_bytes 4096\n") && metrics.ends_with("# EOF\n"), "{metrics}");
+    assert!(metrics.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"), "{metrics}");
+    assert!(metrics.contains("\ntcp_memory_bytes 4096\n") && !metrics.contains("# EOF"), "{metrics}");
     assert!(other.starts_with("HTTP/1.1 404 Not Found\r\n"), "{other}");
     assert!(post.starts_with("HTTP/1.1 405 Method Not Allowed\r\n"), "{post}");
+
+    let accept = "accept: application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3";
+    let metrics = request_with(addr, "GET /metrics HTTP/1.1", accept);
+
+    let openmetrics = "content-type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n";
+    assert!(metrics.contains(openmetrics) && metrics.ends_with("# EOF\n"), "{metrics}");
+}
+
+/// Bad scrapers: more than there are places. Each would keep its place for ten seconds.
+#[test]
+fn a_scraper_that_reads_is_served_beside_those_that_do_not() {
+    let (_runtime, addr) = endpoint(|| {
+        let listeners = (0..500)
+            .map(|port| ListenerMetrics { listen: format!("[::]:{port}"), ..ListenerMetrics::default() })
+            .collect();
+        Ok::<_, Infallible>(MetricsFigures { listeners, ..MetricsFigures::default() })
+    });
+    let start = Instant::now();
+    let bad: Vec<TcpStream> = (0..190)
+        .map(|number| {
+            let mut connection = TcpStream::connect(addr).unwrap();
+            let (request, times) =
+                [("", 0), ("GET /metrics HT", 1), ("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", 1000)]
+                    [number % 3];
+            // It may have been disconnected already.
+            let _ = connection.write_all(request.repeat(times).as_bytes());
+            connection
+        })
+        .collect();
+    // And some that connect again and again, and send nothing.
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let newcomers = std::thread::spawn(move || {
+        let mut latest = std::collections::VecDeque::new();
+        while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+            latest.extend(TcpStream::connect(addr));
+            if latest.len() > 100 {
+                latest.pop_front();
+            }
+        }
+    });
+
+    for _ in 0..20 {
+        let metrics = request(addr, "GET /metrics HTTP/1.1");
+        assert!(metrics.contains("listen=\"[::]:499\""), "{} bytes", metrics.len());
+    }
+
+    assert!(start.elapsed() < Duration::from_secs(10), "it waited for the time limit of others");
+    drop((stop, bad));
+    newcomers.join().unwrap();
 }
 
 #[test]

@@ -70,15 +70,10 @@ impl Metrics {
     pub(crate) fn names(&self) -> Vec<String> {
         let mut names = Vec::new();
         for line in self.0.lines() {
-            let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' '))
-            else {
+            let Some((name, _)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) else {
                 continue;
             };
-            names.push(match kind {
-                "counter" => format!("{name}_total"),
-                "info" => format!("{name}_info"),
-                _ => name.to_owned(),
-            });
+            names.push(name.to_owned());
         }
         names
     }

@@ -168,7 +168,8 @@ static OF_A_LISTENER: [Family<OfAListener>; 11] = [
     Family::new(
         "tcp_listener_stalled_connections",
         MetricType::Gauge,
-        "Connections without progress, by the side that does not read. With both, a connection counts twice.",
+        "Connections in which one side waits for the other to read, by the side that does not read or reads slowly. With both, a \
+         connection counts twice.",
         |listener| {
             two("by", [("client", listener.stalled_by_client), ("server", listener.stalled_by_server)])
         },
@@ -176,7 +177,8 @@ static OF_A_LISTENER: [Family<OfAListener>; 11] = [
     Family::in_seconds(
         "tcp_listener_oldest_stall",
         MetricType::Gauge,
-        "Age of the oldest stall, 0 without one.",
+        "How long the oldest stalled connection has been stalled: since something was last read, or since a slow reader was found at \
+         every scrape. 0 without one.",
         |listener| seconds(Some(listener.oldest_stall)),
     ),
     Family::in_seconds(
