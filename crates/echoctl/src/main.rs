@@ -13,6 +13,7 @@ mod cli;
 mod commands;
 mod consent;
 mod exit;
+mod hidden_listeners;
 mod machines;
 #[cfg(feature = "live")]
 mod metrics;

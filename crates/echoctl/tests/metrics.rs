@@ -24,6 +24,21 @@ fn connection(listener: &TcpListener) -> (TcpStream, TcpStream) {
     (client, listener.accept().unwrap().0)
 }
 
+/// An echo server without backpressure, which serves its own metrics too.
+struct BufferingServer {
+    exporter: Exporter,
+    addr: SocketAddr,
+}
+
+fn buffering_server() -> BufferingServer {
+    let exporter = exporter(&["serve", "--addr", "0", "--backpressure", "off", "--framing", "raw"]);
+    let greeting = eventually("it listens", || {
+        exporter.lines.try_iter().find_map(|line| Some(line.strip_prefix("listening on ")?.to_owned()))
+    });
+    let addr = greeting.split_once(' ').unwrap().0.parse().unwrap();
+    BufferingServer { exporter, addr }
+}
+
 impl Metrics {
     fn of(&self, addr: SocketAddr, name: &str, labels: &[String]) -> Option<f64> {
         self.value(name, &[labels, &[label("listen", addr)]].concat())
@@ -109,6 +124,32 @@ fn counters_never_fall() {
 }
 
 #[test]
+fn a_server_that_ends_keeps_its_name() {
+    let exporter = exporter(&["watch"]);
+    let server = buffering_server();
+    let mut client = TcpStream::connect(server.addr).unwrap();
+    // The server has read all of it, so that its kernel still has the replies when it is gone.
+    client.write_all(&vec![7; 24 << 20]).unwrap();
+    let queue = [label("queue", "send")];
+    until(&exporter, server.addr, "tcp_listener_queue_bytes", &queue, |bytes| bytes > 65536.0);
+    let addr = server.addr;
+
+    drop(server);
+    let metrics = eventually("it has vanished", || {
+        let metrics = exporter.scrape();
+        metrics.of(addr, "tcp_listener_accept_queue_limit", &[]).is_none().then_some(metrics)
+    });
+
+    let series: Vec<&str> = metrics.0.lines().filter(|line| line.contains(&label("listen", addr))).collect();
+    assert!(!series.is_empty());
+    for line in series {
+        assert!(line.contains(&label("process", "echoctl")), "{line}");
+    }
+    let left = metrics.of(addr, "tcp_listener_connections", &[]);
+    assert_eq!(left, Some(1.0), "what it wrote is pending:\n{}", metrics.0);
+}
+
+#[test]
 fn a_scraper_that_does_not_read_is_held_back() {
     let exporter = exporter(&["watch"]);
     let addr = exporter.addr.to_string();
@@ -122,11 +163,7 @@ fn a_scraper_that_does_not_read_is_held_back() {
 
 #[test]
 fn a_server_exports_what_it_buffers() {
-    let exporter = exporter(&["serve", "--addr", "0", "--backpressure", "off", "--framing", "raw"]);
-    let greeting = eventually("it listens", || {
-        exporter.lines.try_iter().find_map(|line| Some(line.strip_prefix("listening on ")?.to_owned()))
-    });
-    let addr: SocketAddr = greeting.split_once(' ').unwrap().0.parse().unwrap();
+    let BufferingServer { exporter, addr } = buffering_server();
     let mut client = TcpStream::connect(addr).unwrap();
     client.write_all(&vec![7; 24 << 20]).unwrap();
 

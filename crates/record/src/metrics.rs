@@ -20,7 +20,8 @@ pub struct MetricsFigures {
 pub struct ListenerMetrics {
     /// The address.
     pub listen: String,
-    /// The names of the processes that listen, without their pids; empty if they are not visible.
+    /// The names of the processes that listen, without their pids; empty if they are not visible. Of a listener that has vanished,
+    /// the last ones.
     pub process: String,
     /// Number of open connections, with those in the accept queue.
     pub connections: u64,
@@ -28,11 +29,11 @@ pub struct ListenerMetrics {
     pub send_queue: QueueMetrics,
     /// The receive queues of the server's sockets.
     pub receive_queue: QueueMetrics,
-    /// Number of connections that wait for the client.
+    /// Number of connections that wait until the client reads, or reads faster.
     pub stalled_by_client: u64,
-    /// Number of connections that wait for the server. If both sides wait for each other, it counts in both.
+    /// Number of connections that wait until the server does. If both sides wait for each other, it counts in both.
     pub stalled_by_server: u64,
-    /// How long the oldest of these has waited; 0 without one.
+    /// How long the oldest of these has waited, with moments in which a slow reader reads; 0 without one.
     pub oldest_stall: f64,
     /// Time in which the clients' receive windows kept the kernel from sending, added over all connections that were ever seen.
     pub rwnd_limited: Option<f64>,

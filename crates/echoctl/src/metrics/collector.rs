@@ -10,6 +10,7 @@ use echoctl_verdict::diagnose;
 
 use super::listener_series::ListenerSeries;
 use super::processes::Processes;
+use super::stalls::Stalls;
 
 /// Samples listeners. It remembers their connections from one sample to the next.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub(crate) struct Collector {
     tracker: ConnectionTracker,
     processes: Processes,
     series: ListenerSeries,
+    stalls: Stalls,
 }
 
 impl Collector {
@@ -50,6 +52,7 @@ impl Collector {
             tracker: ConnectionTracker::new(tables, selection, None)?,
             processes: Processes::new(owners),
             series: ListenerSeries::default(),
+            stalls: Stalls::default(),
         })
     }
 
@@ -63,18 +66,19 @@ impl Collector {
         let listening: Vec<ListenerReading> = self.tracker.listeners().copied().collect();
         self.processes.update(&listening);
         self.series.begin(&listening, |listener| self.processes.of(listener), now);
+        self.stalls.begin();
         for connection in self.tracker.connections() {
             if let Some(listener) = connection.listener {
                 let figures = connection.figures(now);
-                self.series.add(listener, &figures, &diagnose(&figures));
+                let stall = self.stalls.of(connection, &diagnose(&figures), now);
+                self.series.add(listener, &figures, stall);
             }
         }
-        let tcp = TcpMemory::now();
         Ok(MetricsFigures {
             listeners: self.series.metrics().collect(),
             listeners_omitted: self.series.omitted(),
-            tcp_memory: tcp.map(|tcp| tcp.used),
-            tcp_memory_pressure: tcp.map(|tcp| tcp.pressure),
+            tcp_memory: TcpMemory::used_now(),
+            tcp_memory_pressure: TcpMemory::now().map(|tcp| tcp.pressure),
             own_server: None,
         })
     }

@@ -2,11 +2,13 @@
 //!
 //! - [`Collector`]: takes a sample of listeners, which the crate `live` serves.
 //! - `listener_series`: what is remembered of each listener, so that counters never fall and series end.
+//! - `stalls`: since when connections are stalled.
 //! - `processes`: which processes listen, and their memory.
 
 mod collector;
 mod listener_series;
 mod processes;
+mod stalls;
 
 use std::net::SocketAddr;
 
@@ -20,7 +22,7 @@ pub(crate) use collector::Collector;
 /// What the long help of each `--metrics` says.
 macro_rules! help {
     () => {
-        "In OpenMetrics format, at http://ADDR/metrics. A sample is taken when a scraper requests it. A port without a host is on \
+        "In the formats of Prometheus, at http://ADDR/metrics. A sample is taken when a scraper requests it. A port without a host is on \
          loopback, and port 0 lets the kernel choose one. There is no authentication: on another address than loopback, every host \
          that can reach it can read the metrics."
     };

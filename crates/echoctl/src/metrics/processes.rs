@@ -1,7 +1,8 @@
 //! Which processes listen, and their memory.
 //!
 //! To find the processes of a socket, the open files of all processes are read, which takes 20 to 100 ms on a busy host. So it is done
-//! only when a socket is new, or when the processes of one have exited.
+//! only when a socket is new, or when the processes of one have exited. A socket that was closed, and has connections left, is not
+//! looked up.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -24,7 +25,8 @@ pub(super) struct Processes {
 struct Known {
     /// Of one of its sockets.
     inode: u32,
-    process: String,
+    /// Their names; `None` if the socket was closed before they were looked up.
+    process: Option<String>,
     roots: BTreeSet<u32>,
 }
 
@@ -39,8 +41,8 @@ struct Tree {
 /// What is known about the processes of a listener.
 #[derive(Debug, Default)]
 pub(super) struct Listening {
-    /// Their names; empty if they are not visible.
-    pub(super) process: String,
+    /// Their names; empty if they are not visible, and `None` if they are not known now.
+    pub(super) process: Option<String>,
     /// Their memory with that of their descendants.
     pub(super) anonymous_memory: Option<u64>,
 }
@@ -57,10 +59,11 @@ impl Processes {
             tree.read();
         }
         let is_known = |reading: &ListenerReading| {
-            self.by_addr.get(&reading.addr).is_some_and(|known| {
-                let has_exited = || self.trees.get(&known.roots).is_some_and(Tree::has_exited);
-                known.inode == reading.inode && !has_exited()
-            })
+            !reading.is_open
+                || self.by_addr.get(&reading.addr).is_some_and(|known| {
+                    let has_exited = || self.trees.get(&known.roots).is_some_and(Tree::has_exited);
+                    known.inode == reading.inode && !has_exited()
+                })
         };
         if !listening.iter().all(is_known) {
             self.look_up(listening);
@@ -79,13 +82,20 @@ impl Processes {
 
     fn look_up(&mut self, listening: &[ListenerReading]) {
         let found = listeners().unwrap_or_default();
-        let by_addr: HashMap<SocketAddr, Vec<Owner>> =
+        let found: HashMap<SocketAddr, Vec<Owner>> =
             found.into_iter().filter_map(|listener| Some((listener.addr.tcp()?, listener.owners))).collect();
-        let known = |reading: &ListenerReading| {
-            let owners = by_addr.get(&reading.addr).unwrap_or(&self.given);
-            Known { inode: reading.inode, process: names(owners), roots: roots(owners) }
-        };
-        self.by_addr = listening.iter().map(|reading| (reading.addr, known(reading))).collect();
+        let mut before = std::mem::take(&mut self.by_addr);
+        for reading in listening {
+            let known = before.remove(&reading.addr);
+            let known = if reading.is_open {
+                Some(Known::now(reading, found.get(&reading.addr), &self.given, known))
+            } else {
+                known
+            };
+            if let Some(known) = known {
+                self.by_addr.insert(reading.addr, known);
+            }
+        }
         let used: BTreeSet<&BTreeSet<u32>> = self.by_addr.values().map(|known| &known.roots).collect();
         self.trees.retain(|roots, tree| used.contains(roots) && !tree.has_exited());
         for roots in used {
@@ -95,6 +105,26 @@ impl Processes {
                 self.trees.insert(roots.clone(), tree);
             }
         }
+    }
+}
+
+impl Known {
+    /// Of an open socket that has these owners, or, if it was not found, those of the target.
+    fn now(
+        reading: &ListenerReading,
+        found: Option<&Vec<Owner>>,
+        given: &[Owner],
+        before: Option<Known>,
+    ) -> Known {
+        let owners = found.map_or(given, Vec::as_slice);
+        let is_closed = found.is_none() && given.is_empty();
+        let before = before.filter(|known| known.inode == reading.inode);
+        // Its processes have exited between the sample and this look.
+        let process = match before {
+            Some(known) if owners.is_empty() => known.process,
+            _ => Some(names(owners)).filter(|_| !is_closed),
+        };
+        Known { inode: reading.inode, process, roots: roots(owners) }
     }
 }
 
@@ -165,6 +195,32 @@ mod tests {
         assert_eq!(names(&[]), "");
         let long = "x".repeat(10 * MAX_NAME);
         assert_eq!(names(&[owner(7, &long)]).len(), MAX_NAME);
+    }
+
+    #[test]
+    fn a_socket_that_closes_meanwhile_keeps_its_name() {
+        let reading = |inode| ListenerReading {
+            addr: SocketAddr::from(([127, 0, 0, 1], 1)),
+            namespace: 0,
+            is_open: true,
+            inode,
+            connections: 0,
+            accept_queue: 0,
+            limit: None,
+            syns_waiting: 0,
+            moved: None,
+        };
+        let nginx = || Known::now(&reading(7), Some(&vec![owner(12, "nginx")]), &[], None);
+        let process = |inode, found: Option<&[Owner]>| {
+            Known::now(&reading(inode), found.map(<[Owner]>::to_vec).as_ref(), &[], Some(nginx())).process
+        };
+
+        assert_eq!(nginx().process.as_deref(), Some("nginx"));
+        assert_eq!(process(7, Some(&[])).as_deref(), Some("nginx"), "its processes have exited");
+        assert_eq!(process(7, None).as_deref(), Some("nginx"), "it was closed");
+        assert_eq!(process(8, None), None, "another one was closed before it was looked up");
+        assert_eq!(process(8, Some(&[])).as_deref(), Some(""), "another one whose processes are not visible");
+        assert_eq!(process(8, Some(&[owner(12, "caddy")])).as_deref(), Some("caddy"), "with the same pid");
     }
 
     #[test]

@@ -31,6 +31,13 @@ pub struct TcpMemory {
 }
 
 impl TcpMemory {
+    /// Memory in use by all sockets of the host now, in bytes. In a network namespace other than the host's, where the limits are
+    /// not visible, this still is.
+    pub fn used_now() -> Option<u64> {
+        let (_, pages) = tcp_of_sockstat(&read_text("/proc/net/sockstat")?)?;
+        Some(pages.saturating_mul(sys::page_size()))
+    }
+
     /// That of this host now; `None` if it is not visible.
     pub fn now() -> Option<TcpMemory> {
         let limits = SysctlRange::here("net.ipv4.tcp_mem")?;

@@ -14,6 +14,10 @@ use crate::{SocketEntry, TcpState};
 pub struct ListenerReading {
     /// Where it listens.
     pub addr: SocketAddr,
+    /// The number of its network namespace.
+    pub namespace: usize,
+    /// Whether it still listens; if not, it has connections left.
+    pub is_open: bool,
     /// The inode of one of its sockets.
     pub inode: u32,
     /// Connections to it, with those in its accept queue.
@@ -52,8 +56,6 @@ pub(super) type ListenerKey = (usize, SocketAddr);
 struct Listener {
     reading: ListenerReading,
     v4: V4,
-    /// Whether it is in the last dump.
-    is_open: bool,
     /// Whether its connections are watched.
     is_watched: bool,
 }
@@ -61,10 +63,10 @@ struct Listener {
 impl Listeners {
     /// Begins a sample: forgets the sockets that were closed and have no connection any more, and what the others showed.
     pub(super) fn begin(&mut self) {
-        self.by_addr.retain(|_, listener| listener.is_open || listener.reading.connections > 0);
+        self.by_addr.retain(|_, listener| listener.reading.is_open || listener.reading.connections > 0);
         for listener in self.by_addr.values_mut() {
-            listener.is_open = false;
             let reading = &mut listener.reading;
+            reading.is_open = false;
             (reading.connections, reading.accept_queue, reading.syns_waiting) = (0, 0, 0);
             reading.limit = None;
         }
@@ -76,6 +78,8 @@ impl Listeners {
         let listener = self.by_addr.entry((dumped.namespace, socket.local)).or_insert_with(|| Listener {
             reading: ListenerReading {
                 addr: socket.local,
+                namespace: dumped.namespace,
+                is_open: true,
                 inode: socket.inode,
                 connections: 0,
                 accept_queue: 0,
@@ -84,11 +88,10 @@ impl Listeners {
                 moved: None,
             },
             v4: if socket.only_v6 { V4::Refused } else { V4::Accepted },
-            is_open: false,
             is_watched,
         });
-        listener.is_open = true;
         let reading = &mut listener.reading;
+        reading.is_open = true;
         reading.inode = socket.inode;
         reading.accept_queue += socket.rqueue;
         // The files show neither the limit nor any counter.

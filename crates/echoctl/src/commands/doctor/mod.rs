@@ -6,13 +6,14 @@ use std::fmt;
 
 use echoctl_observe::{
     CensusScope, Cgroup, KernelBuffering, QueueLimits, SelfTest, SocketDiag, SysctlRange, TcpMemory,
-    available_memory, machine, sees_other_users,
+    available_memory, listeners, machine, sees_other_users,
 };
 use echoctl_record::{Bytes, Machine, Rate, SCHEMA_VERSION, Seconds, count};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::exit::{Exit, Outcome};
+use crate::hidden_listeners::hidden_listeners;
 use crate::output::{ignore_broken_pipe, json_line, present, print};
 use doors::{DoorState, Doors};
 
@@ -40,6 +41,8 @@ struct Findings {
     /// Why the server's end of a connection is not visible, if so.
     server_end_hidden: Option<String>,
     sees_other_users: bool,
+    /// Number of listening sockets whose processes are not visible, although those of other users are.
+    hidden_listeners: usize,
     census: CensusScope,
     doors: Doors,
     available: Option<u64>,
@@ -55,6 +58,9 @@ impl Findings {
             machine: machine(),
             server_end_hidden: SocketDiag::open().err().map(|error| error.to_string()),
             sees_other_users: sees_other_users(),
+            hidden_listeners: listeners().map_or(0, |all| {
+                all.iter().filter(|listener| sees_other_users() && listener.owners.is_empty()).count()
+            }),
             census: CensusScope::here(),
             doors: Doors::here(CensusScope::here()),
             available: available_memory(),
@@ -159,6 +165,10 @@ fn visible(findings: &Findings) -> Section {
     } else {
         format!("queues only, for all users; for the rest:\n{}", doors.other_namespaces.key())
     };
+    let owners = match hidden_listeners(findings.hidden_listeners, true) {
+        Some(hidden) => format!("{}, but\n{}", doors.files.text(), hidden.replace(": ", ":\n")),
+        None => doors.files.text(),
+    };
     let unless_linux = |text: String, other: &str| if linux { text } else { other.to_owned() };
     let section = Section::new("What is visible here")
         .row("our end of a connection", "yes")
@@ -168,7 +178,7 @@ fn visible(findings: &Findings) -> Section {
         .row("name and memory of a process", unless_linux(doors.memory.text(), "memory, given its pid"))
         .row("payload in its memory", doors.payload.text());
     section
-        .row("process that has a socket open", unless_linux(doors.files.text(), "no: use --pid"))
+        .row("process that has a socket open", unless_linux(owners, "no: use --pid"))
         .row("what a process writes to disk", doors.files.text())
 }
 

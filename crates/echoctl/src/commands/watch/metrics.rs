@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use echoctl_record::{Roles, count};
+use echoctl_observe::sees_other_users;
+use echoctl_record::Roles;
 use echoctl_server::runtime;
 
 use super::{Args, target};
 use crate::exit::{Exit, Failure, Outcome};
+use crate::hidden_listeners::hidden_listeners;
 use crate::metrics::{self, Collector};
 use crate::output::note;
 use crate::terminal::interrupt::{self, interrupted};
@@ -28,11 +30,8 @@ pub(super) fn run(args: &Args, addr: SocketAddr) -> Outcome {
     let runtime = runtime(Some(1))?;
     let outcome = runtime.block_on(async {
         let endpoint = metrics::listen(addr, &what).await?;
-        if hidden > 0 {
-            note(format_args!(
-                "the processes of {} are not visible: as root, or with the capabilities CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE, they are",
-                count(hidden as u64, "listener")
-            ));
+        if let Some(why) = hidden_listeners(hidden, sees_other_users()) {
+            note(why);
         }
         tokio::select! {
             () = endpoint.serve(move || collector.sample()) => {}
