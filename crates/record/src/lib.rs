@@ -12,6 +12,8 @@
 //! - [`ConnectionLog`]: the counters of single connections, made by a [`ConnectionLogger`].
 //! - [`ConnectionFigures`]: what the kernel shows of one connection; [`Diagnosis`]: its [`ConnectionCause`]; [`ConnectionRow`]: both,
 //!   as printed and kept; [`ListenerFigures`]: what is not accepted yet.
+//! - [`ClassState`]: one moment of a class, as its page shows it, with its [`Question`] and its [`ClassHistory`]; [`ClassCommand`]:
+//!   what a teacher may ask for.
 //! - [`MetricsFigures`]: what is exported to a monitoring system.
 //! - [`Run`]: the file of a run, with the [`Machine`] that it was made on; [`Limit`]: its maximum size.
 //! - [`merge()`]: recordings of one load from several machines as one run; [`join()`]: those of both ends of connections, on two hosts.
@@ -22,6 +24,7 @@
 
 mod bystanders;
 mod census;
+mod class;
 mod connection;
 mod connection_log;
 mod control;
@@ -48,6 +51,10 @@ mod verdict;
 
 pub use bystanders::{Bystanders, Service};
 pub use census::{Census, Marked};
+pub use class::{
+    ClassCommand, ClassHistory, ClassPoint, ClassRow, ClassSetup, ClassState, LessonChoice, Mark,
+    NewQuestion, PolicyChoice, Question, QuestionState,
+};
 pub use connection::{
     Age, ConnectionCause, ConnectionFigures, ConnectionPhase, ConnectionRow, Diagnosis, ListenerFigures,
     Roles, SocketTimer, Stalled,
