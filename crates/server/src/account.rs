@@ -6,7 +6,7 @@
 //! ```
 //!
 //! What counts is allocated capacity: reply queues and frame buffers. Bytes are added with one compare-and-exchange, so that
-//! connections that grow on several threads cannot pass the check together: [`try_add`](Account::try_add) never exceeds the limit.
+//! connections that grow on several threads cannot pass the check together: [`try_add`](Account::try_add) never exceeds the limit of its time.
 //! [`add`](Account::add) may, by what one read left over: see `frames` for when that happens, and `shared` for what follows.
 //!
 //! A connection that is closed for the limit frees its bytes when its own task or thread has woken up. Until then they count as
@@ -17,7 +17,7 @@ use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// The bytes buffered by all connections of a server.
 #[derive(Debug)]
 pub(crate) struct Account {
-    limit: u64,
+    limit: AtomicU64,
     buffered: AtomicU64,
     /// Maximum of `buffered` since [`take_peak`](Account::take_peak) was last called.
     peak: AtomicU64,
@@ -28,12 +28,28 @@ pub(crate) struct Account {
 impl Account {
     /// An account of at most `limit` bytes.
     pub(crate) fn new(limit: u64) -> Account {
-        Account { limit, buffered: AtomicU64::new(0), peak: AtomicU64::new(0), releasing: AtomicU64::new(0) }
+        Account {
+            limit: AtomicU64::new(limit),
+            buffered: AtomicU64::new(0),
+            peak: AtomicU64::new(0),
+            releasing: AtomicU64::new(0),
+        }
+    }
+
+    /// The limit now, in bytes.
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit.load(Relaxed)
+    }
+
+    /// Changes the limit. More than that may be buffered then.
+    pub(crate) fn set_limit(&self, limit: u64) {
+        self.limit.store(limit, Relaxed);
     }
 
     /// Adds `bytes`, unless they would exceed the limit. Returns whether it did.
     pub(crate) fn try_add(&self, bytes: usize) -> bool {
-        let sum = |buffered: u64| buffered.checked_add(bytes as u64).filter(|&sum| sum <= self.limit);
+        let limit = self.limit();
+        let sum = |buffered: u64| buffered.checked_add(bytes as u64).filter(|&sum| sum <= limit);
         let taken = self.buffered.fetch_update(Relaxed, Relaxed, sum);
         taken.inspect(|before| self.note_peak(before + bytes as u64)).is_ok()
     }
@@ -42,7 +58,7 @@ impl Account {
     pub(crate) fn add(&self, bytes: usize) -> bool {
         let buffered = self.buffered.fetch_add(bytes as u64, Relaxed) + bytes as u64;
         self.note_peak(buffered);
-        buffered <= self.limit
+        buffered <= self.limit()
     }
 
     /// Subtracts `bytes`, which have been freed.
@@ -62,13 +78,13 @@ impl Account {
 
     /// Whether `bytes` more would fit.
     pub(crate) fn fits(&self, bytes: usize) -> bool {
-        self.buffered().saturating_add(bytes as u64) <= self.limit
+        self.buffered().saturating_add(bytes as u64) <= self.limit()
     }
 
     /// Whether `bytes` more will fit once all connections that are being closed are gone.
     pub(crate) fn will_fit(&self, bytes: usize) -> bool {
         let staying = self.buffered().saturating_sub(self.releasing.load(Relaxed));
-        staying.saturating_add(bytes as u64) <= self.limit
+        staying.saturating_add(bytes as u64) <= self.limit()
     }
 
     /// Bytes buffered now.

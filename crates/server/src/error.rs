@@ -1,4 +1,4 @@
-//! What can keep a server from starting. A peer's fault is none of these: see [`CloseReason`](crate::CloseReason).
+//! What can keep a server from starting, or refuse a change of its settings. A peer's fault is none of these: see [`CloseReason`](crate::CloseReason).
 
 use std::fmt;
 use std::io;
@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::config::ConfigError;
 
-/// Why a server could not start.
+/// Why a server could not start, or a setting could not be changed.
 #[derive(Debug, Error)]
 pub enum Error {
     /// The settings are invalid.

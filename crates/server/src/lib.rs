@@ -13,6 +13,7 @@
 //!   close when there is no room, `maintenance` runs at intervals, and its `reaper` enforces the timeouts and the minimum rate, by
 //!   what `peer_progress` concludes from acknowledgements.
 //! - `io/`: listening, accepting, and the three I/O models: a task per connection, and for comparison `threads` and `one_thread`.
+//! - `settings` has what changes while the server runs, and [`Control`] changes it.
 //! - `account` counts what connections buffer before they do.
 //! - `sys` has the system calls that the standard library does not offer, and the only `unsafe` code.
 
@@ -21,6 +22,7 @@ mod backpressure;
 mod close_reason;
 mod config;
 mod connection;
+mod control;
 mod error;
 mod event;
 mod io;
@@ -28,6 +30,7 @@ mod policy;
 mod process;
 mod runtime;
 mod server;
+mod settings;
 mod sync;
 mod sys;
 mod table;
@@ -36,6 +39,7 @@ pub use backpressure::{Action, Backpressure, Queued};
 pub use close_reason::CloseReason;
 pub use config::{Config, ConfigError, Io, MinRate, Setting};
 pub use connection::ReplyQueue;
+pub use control::{ConnectionState, Control};
 pub use error::Error;
 pub use event::{Event, Listening, Stats, Totals};
 pub use policy::Policy;

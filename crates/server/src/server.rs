@@ -9,10 +9,12 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::config::Config;
+use crate::control::Control;
 use crate::error::Error;
 use crate::event::{Event, Listening, Stats};
 use crate::io::accept::{self, IoBackend};
 use crate::io::listener;
+use crate::settings::Settings;
 use crate::table::{CloseCause, Shared, maintenance};
 
 /// An echo server that listens and does not accept yet.
@@ -32,6 +34,7 @@ use crate::table::{CloseCause, Shared, maintenance};
 #[derive(Debug)]
 pub struct Server {
     config: Config,
+    settings: Arc<Settings>,
     listener: TcpListener,
     listening: Listening,
 }
@@ -44,7 +47,8 @@ impl Server {
     pub fn bind(config: Config) -> Result<Server, Error> {
         config.check()?;
         let (listener, listening) = listener::listen(&config)?;
-        Ok(Server { config, listener, listening })
+        let settings = Arc::new(Settings::new(config.clone()));
+        Ok(Server { config, settings, listener, listening })
     }
 
     /// Its address, with the port that the kernel chose for port 0.
@@ -52,9 +56,14 @@ impl Server {
         self.listening.addr
     }
 
-    /// Its settings.
+    /// The settings it was bound with.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Changes its settings while it serves, and shows its connections.
+    pub fn control(&self) -> Control {
+        Control::new(self.settings.clone())
     }
 
     /// Serves until `shutdown` completes, then answers what has arrived, waits for peers to read the replies (at most
@@ -69,14 +78,17 @@ impl Server {
         emit: impl Fn(Event) + Send + Sync + 'static,
         shutdown: impl Future<Output = ()>,
     ) -> Result<Stats, Error> {
-        let Server { config, listener, listening } = self;
+        let Server { config, settings, listener, listening } = self;
         let addr = listening.addr;
         let listener =
             tokio::net::TcpListener::from_std(listener).map_err(|source| Error::Listen { addr, source })?;
         let backend =
             IoBackend::start(config.io).map_err(|source| Error::Start { what: "serving thread", source })?;
         let workers = Handle::current().metrics().num_workers();
-        let shared = Arc::new(Shared::new(config, workers, Box::new(emit)));
+        let shared = Arc::new(Shared::new(settings, workers, Box::new(emit)));
+        shared.settings.attach(&shared);
+        // It may have been changed after the line before the last.
+        shared.apply_memory_limit();
         let maintenance = tokio::spawn(maintenance::run(shared.clone()));
         (shared.emit)(Event::Listening(listening));
 

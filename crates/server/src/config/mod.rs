@@ -51,6 +51,8 @@ pub struct Config {
     pub receive_buffer: Option<usize>,
     /// How long a shutdown waits for peers to read their pending replies. Default 5 s.
     pub drain: Duration,
+    /// Whether a connection's first frame can name it: `name ada`. The frame is echoed like any other. Default: no.
+    pub names: bool,
     /// Interval between [`Event::Stats`](crate::Event). Default: never.
     pub stats_every: Option<Duration>,
 }
@@ -114,6 +116,7 @@ impl Default for Config {
             send_buffer: None,
             receive_buffer: None,
             drain: Config::DRAIN,
+            names: false,
             stats_every: None,
         }
     }

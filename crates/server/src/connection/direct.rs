@@ -33,6 +33,7 @@ mod tests {
     use crate::connection::QUANTUM;
     use crate::connection::frames::Room;
     use crate::connection::read_size::LARGE_READ;
+    use crate::settings::Settings;
     use crate::sys::Descriptor;
     use crate::table::ConnectionHandle;
     use crate::table::Shared;
@@ -57,7 +58,7 @@ mod tests {
     #[tokio::test]
     async fn a_busy_connection_yields_after_a_quantum() {
         let config = Config { framing: Framing::Raw, ..Config::default() };
-        let shared = Arc::new(Shared::new(config, 0, Box::new(|_| ())));
+        let shared = Arc::new(Shared::new(Arc::new(Settings::new(config)), 0, Box::new(|_| ())));
         let (connection, index) = busy_connection(&shared);
         let received = || shared.table.entry(index).totals().received;
 

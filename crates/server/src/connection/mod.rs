@@ -7,6 +7,7 @@
 mod blocking;
 mod direct;
 pub(crate) mod frames;
+mod name;
 mod queued;
 pub(crate) mod read_size;
 mod reply_queue;
@@ -41,14 +42,22 @@ pub(crate) struct Connection<S = TcpStream> {
     read_size: ReadSize,
     /// Bytes read since the connection last let others run.
     quantum_used: u32,
+    /// Whether the first complete frame may be its name.
+    may_be_named: bool,
 }
 
 impl<S> Connection<S> {
     pub(crate) fn new(stream: S, handle: ConnectionHandle, room: Room) -> Connection<S> {
-        let config = handle.config();
-        let frames = FrameBuffer::new(config.longest_frame(), room);
-        let decoder = FrameDecoder::new(config.framing, config.longest_payload());
-        Connection { handle, stream, frames, decoder, read_size: ReadSize::default(), quantum_used: 0 }
+        let config = handle.current_config();
+        Connection {
+            stream,
+            frames: FrameBuffer::new(config.longest_frame(), room),
+            decoder: FrameDecoder::new(config.framing, config.longest_payload()),
+            read_size: ReadSize::default(),
+            quantum_used: 0,
+            may_be_named: config.names,
+            handle,
+        }
     }
 
     /// Closes the connection, which ended with `end`.
@@ -64,7 +73,18 @@ impl<S> Connection<S> {
 
     /// Length of the complete frames at the front of the unread bytes; 0 if more must be read first.
     fn complete_frames(&mut self) -> Result<usize, CloseReason> {
-        self.decoder.complete_len(self.frames.unread()).map_err(|fault| self.handle.frame_error(fault))
+        let unread = self.frames.unread();
+        let complete = self.decoder.complete_len(unread).map_err(|fault| self.handle.frame_error(fault))?;
+        if self.may_be_named && complete > 0 {
+            self.may_be_named = false;
+            let mut decoder = FrameDecoder::new(self.decoder.framing(), complete);
+            if let Ok(Some(first)) = decoder.decode(&unread[..complete])
+                && let Some(name) = name::name_in(first.payload)
+            {
+                self.handle.entry().set_name(name);
+            }
+        }
+        Ok(complete)
     }
 
     /// Records that a read into `room` bytes returned `count`.
@@ -88,7 +108,7 @@ impl Connection {
     )]
     pub(crate) fn serve(mut self) -> impl Future<Output = ()> {
         async move {
-            let end = match self.handle.config().policy {
+            let end = match self.handle.current_config().policy {
                 Policy::Await => direct::echo(&mut self).await,
                 // Boxed, so that a connection without a queue reserves no memory for its state.
                 policy => Box::pin(queued::echo(&mut self, policy)).await,

@@ -161,8 +161,8 @@ impl QueuedEcho<'_> {
         }
         // Frame boundaries matter only when the limit is exceeded. The decoder that returned `complete` has already scanned
         // beyond it, so this needs another one.
-        let config = self.connection.handle.config();
-        let mut decoder = FrameDecoder::new(config.framing, config.longest_payload());
+        let decoder = &self.connection.decoder;
+        let mut decoder = FrameDecoder::new(decoder.framing(), decoder.max_frame());
         let mut start = 0;
         while let Ok(Some(frame)) = decoder.decode(&bytes[start..]) {
             let end = start + frame.bytes.len();

@@ -21,13 +21,22 @@ pub enum CloseCause {
     /// The server shut down before the peer had read its pending output.
     #[error("shutdown: the peer did not read its pending replies in time")]
     Shutdown,
+    /// The operator of the server disconnected it.
+    #[error("disconnected by the operator of the server")]
+    Operator,
 }
 
 impl CloseCause {
     /// The cause with this code; `None` for 0.
     pub(super) fn from_code(code: u8) -> Option<CloseCause> {
-        let causes =
-            [Self::MemoryLimit, Self::IdleTimeout, Self::WriteTimeout, Self::MinRate, Self::Shutdown];
+        let causes = [
+            Self::MemoryLimit,
+            Self::IdleTimeout,
+            Self::WriteTimeout,
+            Self::MinRate,
+            Self::Shutdown,
+            Self::Operator,
+        ];
         causes.get(usize::from(code).checked_sub(1)?).copied()
     }
 
@@ -39,6 +48,7 @@ impl CloseCause {
             CloseCause::WriteTimeout => "write_timeout",
             CloseCause::MinRate => "min_rate",
             CloseCause::Shutdown => "shutdown",
+            CloseCause::Operator => "operator",
         }
     }
 }

@@ -17,10 +17,12 @@
 
 use std::net::{Shutdown, SocketAddr};
 use std::sync::PoisonError;
+use std::task::Waker;
 
 use super::close_cause::CloseCause;
 use super::peer_progress::Output;
 use crate::account::Account;
+use crate::control::ConnectionState;
 use crate::event::Totals;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
@@ -53,6 +55,10 @@ struct OpenSocket {
     peer: SocketAddr,
     /// Bytes that were buffered when the connection was closed for the memory limit.
     releasing: usize,
+    /// Wakes the connection's task, since it first waited for something that its socket does not show.
+    waker: Option<Waker>,
+    /// The name that its first frame gave it.
+    name: Option<Box<str>>,
 }
 
 /// What a connection leaves when its entry is vacated.
@@ -71,7 +77,7 @@ impl Entry {
     /// Begins a connection, at `now` on the server's clock.
     pub(super) fn occupy(&self, descriptor: Descriptor, peer: SocketAddr, now: u32) {
         let mut socket = self.socket();
-        *socket = Some(OpenSocket { descriptor, peer, releasing: 0 });
+        *socket = Some(OpenSocket { descriptor, peer, releasing: 0, waker: None, name: None });
         self.close_cause.store(0, Relaxed);
         self.has_pending_output.store(false, Relaxed);
         self.last_progress.store(now, Relaxed);
@@ -114,6 +120,23 @@ impl Entry {
         if self.has_pending_output() != pending {
             self.has_pending_output.store(pending, Relaxed);
             self.last_progress.store(now, Relaxed);
+        }
+    }
+
+    /// Names the connection.
+    pub(crate) fn set_name(&self, name: Box<str>) {
+        if let Some(socket) = &mut *self.socket() {
+            socket.name = Some(name);
+        }
+    }
+
+    /// Stores what wakes the connection's task from outside, until the connection ends.
+    #[expect(dead_code, reason = "connections leave one once they switch")]
+    pub(crate) fn set_waker(&self, waker: &Waker) {
+        if let Some(socket) = &mut *self.socket()
+            && !socket.waker.as_ref().is_some_and(|stored| stored.will_wake(waker))
+        {
+            socket.waker = Some(waker.clone());
         }
     }
 
@@ -176,6 +199,29 @@ impl Entry {
         Output { sent, acknowledged: acknowledged.unwrap_or(sent), is_blocked: self.has_pending_output() }
     }
 
+    /// The connection that uses the entry now, as it is shown.
+    pub(super) fn state(&self) -> Option<ConnectionState> {
+        self.socket().as_ref().map(|socket| ConnectionState {
+            peer: socket.peer,
+            name: socket.name.clone(),
+            totals: self.totals(),
+            buffered: self.buffered(),
+            has_pending_output: self.has_pending_output(),
+        })
+    }
+
+    /// Whether the connection that uses the entry now has this peer.
+    pub(super) fn has_peer(&self, peer: SocketAddr) -> bool {
+        self.socket().as_ref().is_some_and(|socket| socket.peer == peer)
+    }
+
+    /// Wakes the connection's task, if it left a waker.
+    pub(super) fn wake(&self) {
+        if let Some(OpenSocket { waker: Some(waker), .. }) = &*self.socket() {
+            waker.wake_by_ref();
+        }
+    }
+
     /// Shuts down reading, if the entry is not vacant.
     pub(super) fn close_reading(&self) {
         if let Some(socket) = &*self.socket() {
@@ -206,27 +252,32 @@ pub(crate) struct OpenConnection<'a> {
 
 impl OpenConnection<'_> {
     /// Closes the connection by shutting its socket down, which wakes its task. The first cause is the one that is reported.
-    pub(crate) fn close(self, cause: CloseCause) {
-        self.close_with(cause, |_| ());
+    /// Returns whether it is this one.
+    pub(crate) fn close(self, cause: CloseCause) -> bool {
+        self.close_with(cause, |_| ())
     }
 
     /// Closes the connection for the memory limit, and counts what it buffers as about to be released.
     pub(crate) fn close_for_memory(self, account: &Account) {
-        self.close_with(CloseCause::MemoryLimit, |socket| {
+        let _ = self.close_with(CloseCause::MemoryLimit, |socket| {
             socket.releasing = self.entry.buffered();
             account.begin_release(socket.releasing);
         });
     }
 
-    fn close_with(self, cause: CloseCause, before: impl FnOnce(&mut OpenSocket)) {
+    fn close_with(self, cause: CloseCause, before: impl FnOnce(&mut OpenSocket)) -> bool {
         let mut socket = self.entry.socket();
-        let Some(socket) = &mut *socket else { return };
+        let Some(socket) = &mut *socket else { return false };
         let is_the_same = self.entry.generation.load(Relaxed) == self.generation;
-        if is_the_same && self.entry.close_cause().is_none() {
+        let closes = is_the_same && self.entry.close_cause().is_none();
+        if closes {
             self.entry.close_cause.store(cause as u8, Relaxed);
             before(socket);
             socket.descriptor.shutdown(Shutdown::Both);
+            // While reading is paused it does not wait for its socket.
+            socket.waker.iter().for_each(Waker::wake_by_ref);
         }
+        closes
     }
 }
 

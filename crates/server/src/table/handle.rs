@@ -88,9 +88,8 @@ impl ConnectionHandle {
 
     /// The reason for refusing a frame: it exceeds the configured maximum, or the memory limit.
     pub(crate) fn frame_error(&self, fault: FrameTooLong) -> CloseReason {
-        let config = self.config();
-        if fault.max_frame < config.max_frame {
-            return CloseReason::FrameOverMemory { length: fault.length, limit: config.memory_limit };
+        if fault.max_frame < self.config().max_frame {
+            return CloseReason::FrameOverMemory { length: fault.length, limit: self.shared.account.limit() };
         }
         fault.into()
     }
@@ -105,7 +104,12 @@ impl ConnectionHandle {
         self.shared.table.open() < self.shared.workers
     }
 
-    /// The server's settings.
+    /// The server's settings now.
+    pub(crate) fn current_config(&self) -> Config {
+        self.shared.settings.config()
+    }
+
+    /// The server's settings at its start, for those that never change.
     pub(crate) fn config(&self) -> &Config {
         &self.shared.config
     }
@@ -168,6 +172,7 @@ mod tests {
 
     use super::*;
     use crate::event::Stats;
+    use crate::settings::Settings;
     use crate::sys::Descriptor;
 
     #[test]
@@ -179,7 +184,7 @@ mod tests {
                 log.lock().unwrap().push(reason.name());
             }
         };
-        let shared = Arc::new(Shared::new(Config::default(), 0, Box::new(emit)));
+        let shared = Arc::new(Shared::new(Arc::new(Settings::new(Config::default())), 0, Box::new(emit)));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let index = shared.table.insert(Descriptor::of(&socket), socket.peer_addr().unwrap(), 0).unwrap();

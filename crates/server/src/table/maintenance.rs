@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::event::Event;
 use crate::process::{anonymous_memory, check_thread_headroom};
@@ -24,10 +24,15 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 
 /// Advances the server's clock, and closes the connections that exceed a limit.
 async fn reap(shared: &Shared) {
-    let Some(mut reaper) = Reaper::new(&shared.config) else { return future::pending().await };
-    let mut ticks = every(reaper.interval);
+    let mut reaper = Reaper::new(shared.config.clone());
     loop {
-        ticks.tick().await;
+        reaper.set_write_timeout(shared.settings.config().write_timeout);
+        let changed = shared.settings.timeout_changed.notified();
+        match reaper.interval() {
+            // Either way it is time to look.
+            Some(interval) => drop(timeout(interval, changed).await),
+            None => changed.await,
+        }
         reaper.sweep(&shared.table, shared.tick());
     }
 }
@@ -56,7 +61,7 @@ async fn return_free_memory(shared: &Shared) {
         let free = anonymous.saturating_sub(shared.account.take_peak() + connections);
         baseline = baseline.min(free);
         let is_free = free - baseline >= TRIM_THRESHOLD;
-        let limit = shared.config.memory_limit;
+        let limit = shared.account.limit();
         // Memory that was in use at the last look may be in use again at the next.
         if is_free && (was_free || anonymous > limit) {
             trim().await;

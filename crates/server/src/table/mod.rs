@@ -35,6 +35,7 @@ pub(crate) use self::entry::{Entry, OpenConnection, Vacated};
 pub(crate) use self::handle::ConnectionHandle;
 pub(crate) use self::shared::{NoRoom, Shared};
 
+use crate::control::ConnectionState;
 use crate::event::Totals;
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -119,7 +120,24 @@ impl ConnectionTable {
 
     /// Closes every connection.
     pub(crate) fn close_all(&self, cause: CloseCause) {
-        self.entries().filter_map(Entry::look).for_each(|connection| connection.close(cause));
+        self.entries().filter_map(Entry::look).for_each(|connection| _ = connection.close(cause));
+    }
+
+    /// Closes the connection with this peer. Returns false if there is none, or it is being closed already.
+    pub(crate) fn close_peer(&self, peer: SocketAddr, cause: CloseCause) -> bool {
+        // An entry that has this peer after the look is closed only if it is the one that was seen.
+        let mut seen = self.entries().filter_map(Entry::look).filter(|seen| seen.entry.has_peer(peer));
+        seen.any(|connection| connection.close(cause))
+    }
+
+    /// Wakes every connection that left a waker.
+    pub(crate) fn wake_all(&self) {
+        self.entries().for_each(Entry::wake);
+    }
+
+    /// All open connections, as they are shown.
+    pub(crate) fn connections(&self) -> Vec<ConnectionState> {
+        self.entries().filter_map(Entry::state).collect()
     }
 
     /// The connection with the most buffered bytes among those that are not being closed; `None` when none buffers any.
@@ -201,7 +219,7 @@ impl Book {
     }
 }
 
-/// Entries per chunk: 24 KiB, so that a server with few connections allocates little.
+/// Entries per chunk: 32 KiB, so that a server with few connections allocates little.
 const CHUNK: usize = if cfg!(all(test, echoctl_loom)) { 2 } else { 256 };
 
 #[cfg(test)]

@@ -19,21 +19,24 @@ pub(crate) struct Reaper {
     config: Config,
     /// Indexed like the table. Allocated as needed, and only with limits of output.
     progress: Vec<PeerProgress>,
-    /// Time between two sweeps.
-    pub(crate) interval: Duration,
 }
 
 impl Reaper {
-    /// One for these settings, or `None` if they set no limit that it enforces.
-    pub(crate) fn new(config: &Config) -> Option<Reaper> {
-        let Config { idle_timeout, write_timeout, min_rate, .. } = *config;
+    /// One for these settings.
+    pub(crate) fn new(config: Config) -> Reaper {
+        Reaper { config, progress: Vec::new() }
+    }
+
+    /// Changes the write timeout.
+    pub(crate) fn set_write_timeout(&mut self, timeout: Option<Duration>) {
+        self.config.write_timeout = timeout;
+    }
+
+    /// Time between two sweeps; `None` if the settings have no limit that it enforces.
+    pub(crate) fn interval(&self) -> Option<Duration> {
+        let Config { idle_timeout, write_timeout, min_rate, .. } = self.config;
         let limits = [idle_timeout, write_timeout, min_rate.map(|min_rate| min_rate.period)];
-        let shortest = limits.into_iter().flatten().min()?;
-        Some(Reaper {
-            config: config.clone(),
-            progress: Vec::new(),
-            interval: (shortest / 4).clamp(MIN_INTERVAL, MAX_INTERVAL),
-        })
+        limits.into_iter().flatten().min().map(|shortest| (shortest / 4).clamp(MIN_INTERVAL, MAX_INTERVAL))
     }
 
     /// Closes the connections that exceed a limit at `now`, in milliseconds on the server's clock.
@@ -91,6 +94,7 @@ mod tests {
     use super::super::{ConnectionHandle, Entry, Shared};
     use super::*;
     use crate::config::MinRate;
+    use crate::settings::Settings;
     use crate::sys::Descriptor;
 
     /// A connection of the server whose peer has stopped reading: no more is accepted, and no more is acknowledged.
@@ -106,7 +110,7 @@ mod tests {
         fn new(config: Config) -> Stalled {
             let (peer, socket) = pair();
             socket.set_nonblocking(true).unwrap();
-            let shared = Arc::new(Shared::new(config, 0, Box::new(|_| ())));
+            let shared = Arc::new(Shared::new(Arc::new(Settings::new(config)), 0, Box::new(|_| ())));
             let index = shared.table.insert(Descriptor::of(&socket), peer.local_addr().unwrap(), 0).unwrap();
             let handle = ConnectionHandle::new(shared.clone(), index);
             let stalled = Stalled { shared, handle, index, socket, peer };
@@ -166,7 +170,7 @@ mod tests {
             (Config { write_timeout: seconds(30), ..Config::default() }, CloseCause::WriteTimeout),
             (Config { min_rate, ..Config::default() }, CloseCause::MinRate),
         ] {
-            let mut reaper = Reaper::new(&config).unwrap();
+            let mut reaper = Reaper::new(config.clone());
             let mut stalled = Stalled::new(config);
             let sent = stalled.entry().sent();
             let mut now = 0;
@@ -193,7 +197,7 @@ mod tests {
     #[test]
     fn an_idle_connection_is_not_subject_to_limits_of_output() {
         let config = Config { write_timeout: Some(Duration::from_secs(1)), ..Config::default() };
-        let mut reaper = Reaper::new(&config).unwrap();
+        let mut reaper = Reaper::new(config.clone());
         let stalled = Stalled::new(config);
         stalled.handle.set_pending_output(false);
         let all = stalled.entry().sent();

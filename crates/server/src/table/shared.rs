@@ -1,7 +1,7 @@
 //! State that all connections of a server share: settings, the connection table, counters, and the sink of its events.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::{CloseCause, ConnectionTable, Entry};
@@ -9,13 +9,16 @@ use crate::account::Account;
 use crate::close_reason::CloseReason;
 use crate::config::Config;
 use crate::event::{Event, Stats};
+use crate::settings::Settings;
 
 /// Receives the server's [`Event`]s.
 pub(crate) type EventSink = Box<dyn Fn(Event) + Send + Sync>;
 
 /// State that all connections of a server share.
 pub(crate) struct Shared {
+    /// The settings at the start, for those that never change.
     pub(crate) config: Config,
+    pub(crate) settings: Arc<Settings>,
     pub(crate) table: ConnectionTable,
     pub(crate) emit: EventSink,
     /// Milliseconds since `started`, at the last sweep of the reaper.
@@ -30,11 +33,13 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(config: Config, workers: usize, emit: EventSink) -> Shared {
+    pub(crate) fn new(settings: Arc<Settings>, workers: usize, emit: EventSink) -> Shared {
+        let config = settings.config();
         Shared {
             table: ConnectionTable::new(config.max_connections),
             account: Account::new(config.memory_limit),
             config,
+            settings,
             emit,
             clock: AtomicU32::new(0),
             workers,
@@ -66,6 +71,17 @@ impl Shared {
         let now = self.started.elapsed().as_millis() as u32;
         self.clock.store(now, Relaxed);
         now
+    }
+
+    /// Applies the memory limit of the settings: closes the connections that buffer most, until the rest will fit.
+    pub(crate) fn apply_memory_limit(&self) {
+        let _choosing = self.choosing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.account.set_limit(self.settings.config().memory_limit);
+        while !self.account.will_fit(0)
+            && let Some(largest) = self.table.largest()
+        {
+            largest.close_for_memory(&self.account);
+        }
     }
 
     /// Makes room for `bytes` more of the connection at `entry`. Closes the connection that would buffer most, which may be that

@@ -216,6 +216,7 @@ impl Args {
             send_buffer: self.sndbuf,
             receive_buffer: self.rcvbuf,
             drain: self.drain,
+            names: false,
             stats_every: self.stats_every.or((self.is_live() || self.has_metrics()).then_some(STATS_EVERY)),
         })
     }
