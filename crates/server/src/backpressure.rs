@@ -56,6 +56,11 @@ impl Backpressure {
         Backpressure { policy, paused: false, over_since: None, first_frame: 0 }
     }
 
+    /// The policy that it follows.
+    pub(crate) const fn policy(&self) -> Policy {
+        self.policy
+    }
+
     /// What to do next, after everything that the kernel accepts has been written.
     pub fn decide(&mut self, queued: Queued, now: Instant) -> Action {
         let read_if = |there_is_room| if there_is_room { Action::Read } else { Action::Wait };

@@ -100,6 +100,10 @@ impl Control {
     /// Pauses all connections or resumes them: while they are paused nothing is read, and pending replies are still written. A
     /// shutdown resumes them.
     pub fn set_paused(&self, paused: bool) {
+        if let Some(server) = self.settings.server().filter(|_| self.is_paused() && !paused) {
+            // What they were idle for was not their choice.
+            server.table.restart_idle_times(server.now());
+        }
         self.settings.set_paused(paused);
         self.wake_connections();
     }

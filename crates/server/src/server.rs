@@ -110,6 +110,8 @@ impl Server {
 async fn drain(shared: &Shared) {
     let drain = shared.config.drain;
     (shared.emit)(Event::ShuttingDown { connections: shared.table.open(), drain });
+    shared.settings.end_pauses();
+    shared.table.wake_all();
     shared.table.close_reading();
     if timeout(drain, shared.table.wait_until_below(1)).await.is_err() {
         shared.table.close_all(CloseCause::Shutdown);

@@ -18,11 +18,18 @@ use crate::table::Shared;
 #[derive(Debug)]
 pub(crate) struct Settings {
     signals: Signals,
-    current: Mutex<Config>,
+    current: Mutex<Current>,
     /// Notified when a setting has changed that the maintenance of the table depends on.
     pub(crate) timeout_changed: Notify,
     /// What serves with them: set once, and gone when the server has ended.
     server: OnceLock<Weak<Shared>>,
+}
+
+#[derive(Debug)]
+struct Current {
+    config: Config,
+    /// Whether the server shuts down: then everybody is read to the end.
+    is_closing: bool,
 }
 
 /// What connections look at: on a cache line of its own, which only a change writes to.
@@ -43,7 +50,6 @@ impl Settings {
     }
 
     /// Whether the policy is await.
-    #[expect(dead_code, reason = "connections ask for it once they switch")]
     pub(crate) fn is_await(&self) -> bool {
         self.signals.is_await.load(Relaxed)
     }
@@ -54,10 +60,9 @@ impl Settings {
     }
 
     /// The policy, and the number of the settings that it is from.
-    #[expect(dead_code, reason = "connections ask for it once they switch")]
     pub(crate) fn policy(&self) -> (Policy, u32) {
         let current = self.current();
-        (current.policy, self.version())
+        (current.config.policy, self.version())
     }
 }
 
@@ -71,7 +76,7 @@ impl Settings {
         };
         Settings {
             signals,
-            current: Mutex::new(config),
+            current: Mutex::new(Current { config, is_closing: false }),
             timeout_changed: Notify::new(),
             server: OnceLock::new(),
         }
@@ -79,7 +84,7 @@ impl Settings {
 
     /// The settings now.
     pub(crate) fn config(&self) -> Config {
-        self.current().clone()
+        self.current().config.clone()
     }
 
     /// Changes settings as `change` does, if the result is valid. Wakes nobody.
@@ -88,11 +93,11 @@ impl Settings {
     /// What is wrong with the result, which is not stored then.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Config)) -> Result<(), ConfigError> {
         let mut current = self.current();
-        let mut changed = current.clone();
+        let mut changed = current.config.clone();
         change(&mut changed);
         changed.check()?;
-        *current = changed;
-        self.signals.is_await.store(current.policy == Policy::Await, Relaxed);
+        self.signals.is_await.store(changed.policy == Policy::Await, Relaxed);
+        current.config = changed;
         // After 2^32 changes it would be 0.
         let next = self.version().checked_add(1).unwrap_or(1);
         self.signals.version.store(next, Relaxed);
@@ -101,7 +106,14 @@ impl Settings {
 
     /// Stops or resumes all reading. Wakes nobody.
     pub(crate) fn set_paused(&self, paused: bool) {
-        self.signals.is_paused.store(paused, Relaxed);
+        let current = self.current();
+        self.signals.is_paused.store(paused && !current.is_closing, Relaxed);
+    }
+
+    /// Resumes all reading for good, since the server shuts down. Wakes nobody.
+    pub(crate) fn end_pauses(&self) {
+        self.current().is_closing = true;
+        self.set_paused(false);
     }
 
     /// The server that uses them begins to serve.
@@ -115,7 +127,7 @@ impl Settings {
         self.server.get().and_then(Weak::upgrade)
     }
 
-    fn current(&self) -> MutexGuard<'_, Config> {
+    fn current(&self) -> MutexGuard<'_, Current> {
         // What is stored under this lock is complete after each statement.
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -21,8 +21,8 @@ pub(crate) enum Progress {
     Open,
     /// The peer has closed its direction, and all its complete frames are answered.
     Finished,
-    /// Nothing was done: there is no memory until other connections, which are being closed, are gone.
-    NoRoom,
+    /// Nothing was done: reading is paused, or there is no memory until other connections, which are being closed, are gone.
+    Later,
 }
 
 impl BlockingConnection {
@@ -35,6 +35,9 @@ impl BlockingConnection {
 
     /// One blocking read, then blocking writes of all complete frames.
     pub(crate) fn step(&mut self) -> Result<Progress, CloseReason> {
+        if self.handle.settings().is_paused() && self.handle.entry().close_cause().is_none() {
+            return Ok(Progress::Later);
+        }
         // A peer that sends little gets small reads, so that many of them need little memory.
         let wanted = if self.read_size.is_streaming() {
             self.read_size.next(|| self.handle.entry().kernel_send_queue())
@@ -45,7 +48,7 @@ impl BlockingConnection {
             && let Err(no_room) = self.handle.grow(bytes)
         {
             no_room.wait_or_close()?;
-            return Ok(Progress::NoRoom);
+            return Ok(Progress::Later);
         }
         let room = self.frames.room(wanted)?;
         let wanted = room.len();

@@ -3,18 +3,25 @@
 //! Read, find the frames, write, and only then read again. That order is the whole policy. While the peer does not read, the write
 //! waits. While the write waits, nothing is read. So the kernel's receive queue fills, its receive window closes, and the peer's
 //! own write blocks in turn. There is no queue, no limit and no decision, and at most one read is buffered.
+//!
+//! With the other policies this page is the same as long as the peer keeps up. A write that would have to wait returns what is
+//! left instead, and `queued` goes on from there until the peer has caught up.
 
 use super::Connection;
+use super::queued::Unwritten;
 use crate::close_reason::CloseReason;
 
 /// Echoes complete frames until the peer closes its direction. An incomplete frame at the end is not echoed.
-pub(super) async fn echo(connection: &mut Connection) -> Result<(), CloseReason> {
+pub(super) async fn echo(connection: &mut Connection) -> Result<Option<Unwritten>, CloseReason> {
     loop {
         let complete = connection.complete_frames()?;
         if complete > 0 {
-            connection.write_all(complete).await?;
+            let unwritten = connection.write_all(complete).await?;
+            if unwritten.is_some() {
+                return Ok(unwritten);
+            }
         } else if connection.read().await? == 0 {
-            return Ok(());
+            return Ok(None);
         }
     }
 }

@@ -15,6 +15,7 @@ mod thread_buffer;
 
 use std::future::poll_fn;
 use std::io;
+use std::mem;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
@@ -26,9 +27,10 @@ pub(crate) use self::blocking::{BlockingConnection, Progress};
 pub use self::reply_queue::ReplyQueue;
 
 use self::frames::{FrameBuffer, Need, Room};
+use self::queued::{CaughtUp, Unwritten};
 use self::read_size::{READ, ReadSize};
 use crate::close_reason::CloseReason;
-use crate::policy::Policy;
+use crate::settings::Settings;
 use crate::sys;
 use crate::table::{ConnectionHandle, NoRoom};
 
@@ -42,19 +44,22 @@ pub(crate) struct Connection<S = TcpStream> {
     read_size: ReadSize,
     /// Bytes read since the connection last let others run.
     quantum_used: u32,
+    /// Whether it waits to write the rest of some frames under await.
+    is_blocked: bool,
     /// Whether the first complete frame may be its name.
     may_be_named: bool,
 }
 
 impl<S> Connection<S> {
     pub(crate) fn new(stream: S, handle: ConnectionHandle, room: Room) -> Connection<S> {
-        let config = handle.current_config();
+        let config = handle.settings().config();
         Connection {
             stream,
             frames: FrameBuffer::new(config.longest_frame(), room),
             decoder: FrameDecoder::new(config.framing, config.longest_payload()),
             read_size: ReadSize::default(),
             quantum_used: 0,
+            is_blocked: false,
             may_be_named: config.names,
             handle,
         }
@@ -108,10 +113,18 @@ impl Connection {
     )]
     pub(crate) fn serve(mut self) -> impl Future<Output = ()> {
         async move {
-            let end = match self.handle.current_config().policy {
-                Policy::Await => direct::echo(&mut self).await,
+            let end = loop {
+                let unwritten = match direct::echo(&mut self).await {
+                    Ok(Some(unwritten)) => unwritten,
+                    Ok(None) => break Ok(()),
+                    Err(reason) => break Err(reason),
+                };
                 // Boxed, so that a connection without a queue reserves no memory for its state.
-                policy => Box::pin(queued::echo(&mut self, policy)).await,
+                match Box::pin(queued::echo(&mut self, unwritten)).await {
+                    Ok(CaughtUp::ToReadOn) => {}
+                    Ok(CaughtUp::AtTheEnd) => break Ok(()),
+                    Err(reason) => break Err(reason),
+                }
             };
             self.close(end);
         }
@@ -123,23 +136,34 @@ impl Connection {
     }
 
     /// Writes the oldest `count` unread bytes, and waits while the kernel accepts no more. This wait *is* the backpressure:
-    /// nothing is read in the meantime.
-    fn write_all(&mut self, mut count: usize) -> impl Future<Output = Result<(), CloseReason>> {
+    /// nothing is read in the meantime. With another policy than await it does not wait, and returns what is left.
+    fn write_all(
+        &mut self,
+        mut count: usize,
+    ) -> impl Future<Output = Result<Option<Unwritten>, CloseReason>> {
         poll_fn(move |cx| {
+            let has_waited = mem::take(&mut self.is_blocked);
             let written = self.write_in_place(cx, 0, count)?;
+            if written == count {
+                self.frames.consume(written);
+                return Poll::Ready(Ok(None));
+            }
+            if !self.handle.settings().is_await() {
+                return Poll::Ready(Ok(Some(Unwritten { complete: count, written, has_waited })));
+            }
             self.frames.consume(written);
             count -= written;
-            if count == 0 {
-                return Poll::Ready(Ok(()));
-            }
+            self.is_blocked = true;
             self.read_size.record_wait();
             self.before_waiting(0, true)?;
+            self.wait_for_changes(cx, |settings| !settings.is_await());
             Poll::Pending
         })
     }
 
     /// Reads once into the frame buffer. `queued` bytes are allocated elsewhere for the same peer.
     fn poll_read(&mut self, cx: &mut Context<'_>, queued: usize) -> Poll<Result<usize, CloseReason>> {
+        ready!(self.poll_resumed(cx, queued))?;
         ready!(self.poll_quantum(cx, queued))?;
         let wanted =
             if queued > 0 { READ } else { self.read_size.next(|| self.handle.entry().kernel_send_queue()) };
@@ -225,6 +249,29 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    /// Pending while reading is paused.
+    fn poll_resumed(&mut self, cx: &mut Context<'_>, queued: usize) -> Poll<Result<(), CloseReason>> {
+        if !self.handle.settings().is_paused() {
+            return Poll::Ready(Ok(()));
+        }
+        self.before_waiting(queued, queued > 0)?;
+        self.wait_for_changes(cx, |settings| !settings.is_paused());
+        // It does not wait for its socket, which would show this otherwise.
+        match self.handle.entry().close_cause() {
+            Some(cause) => Poll::Ready(Err(cause.into())),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Has changes of the settings, and whatever closes the connection from outside, wake this task from now on, and runs it again
+    /// if it `has_changed` before.
+    fn wait_for_changes(&self, cx: &mut Context<'_>, has_changed: impl FnOnce(&Settings) -> bool) {
+        self.handle.entry().set_waker(cx.waker());
+        if has_changed(self.handle.settings()) {
+            cx.waker().wake_by_ref();
+        }
     }
 
     /// Yields once after a quantum, so that other connections on this thread run.

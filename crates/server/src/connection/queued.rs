@@ -1,8 +1,12 @@
-//! One connection with a reply queue: reads and writes at the same time, and the policy decides when to stop reading.
+//! One connection whose peer is behind: a reply queue, reading and writing at the same time, and the policy decides when to stop
+//! reading.
 //!
 //! One task does both. In each round it writes what is queued as far as the kernel accepts it, calls
-//! [`Backpressure`](crate::Backpressure), and follows its decision. While the queue is empty, a reply is written directly. So a peer
-//! that keeps up costs no copy, and the length of the queue is how far a peer is behind.
+//! [`Backpressure`](crate::Backpressure), and follows its decision. It begins with what `direct` could not write, and returns to it
+//! once everything is written. So a peer that keeps up costs no copy, and the length of the queue is how far a peer is behind.
+//!
+//! The policy may change in the meantime: each round looks for that before it decides. What is queued stays queued and counts in
+//! full, whatever it was queued under.
 
 use std::collections::TryReserveError;
 use std::future::poll_fn;
@@ -20,15 +24,42 @@ use crate::close_reason::CloseReason;
 use crate::policy::Policy;
 use crate::table::NoRoom;
 
-/// Echoes complete frames until the peer has closed its direction and everything is written, or the policy disconnects it.
-pub(super) async fn echo(connection: &mut Connection, policy: Policy) -> Result<(), CloseReason> {
+/// What `direct` could not write: the complete frames at the front of the frame buffer.
+#[derive(Debug)]
+pub(super) struct Unwritten {
+    /// Their length.
+    pub(super) complete: usize,
+    /// How many of these bytes are written already.
+    pub(super) written: usize,
+    /// Whether they waited under await until the policy changed. Then the first of them may have lost its beginning, and all of them
+    /// would have been written, so all are queued.
+    pub(super) has_waited: bool,
+}
+
+/// How the queue became empty.
+#[derive(Debug)]
+pub(super) enum CaughtUp {
+    /// The peer may send more.
+    ToReadOn,
+    /// The peer has closed its direction.
+    AtTheEnd,
+}
+
+/// Echoes complete frames until everything is written, or the policy disconnects the peer.
+pub(super) async fn echo(connection: &mut Connection, unwritten: Unwritten) -> Result<CaughtUp, CloseReason> {
+    let Unwritten { complete, written, has_waited } = unwritten;
+    let (policy, version) = match has_waited {
+        // Replaced as soon as they are queued.
+        true => (Policy::Off, 0),
+        false => connection.handle.settings().policy(),
+    };
     let mut echo = QueuedEcho {
         connection,
-        policy,
         queue: ReplyQueue::default(),
         backpressure: Backpressure::new(policy),
-        complete: 0,
-        written: 0,
+        version,
+        complete,
+        written,
         input: Input::Open,
         alarm: None,
     };
@@ -37,9 +68,10 @@ pub(super) async fn echo(connection: &mut Connection, policy: Policy) -> Result<
 
 struct QueuedEcho<'a> {
     connection: &'a mut Connection,
-    policy: Policy,
     queue: ReplyQueue,
     backpressure: Backpressure,
+    /// Number of the settings that the policy is from.
+    version: u32,
     /// Length of the complete frames at the front of the frame buffer that are not answered yet. More than 0 only while they wait
     /// for memory.
     complete: usize,
@@ -59,9 +91,31 @@ enum Input {
     Faulty(CloseReason),
 }
 
+impl Input {
+    /// What it means for the connection that everything is written.
+    fn caught_up(&mut self) -> Result<CaughtUp, CloseReason> {
+        match mem::replace(self, Input::Ended) {
+            Input::Open => Ok(CaughtUp::ToReadOn),
+            Input::Ended => Ok(CaughtUp::AtTheEnd),
+            Input::Faulty(reason) => Err(reason),
+        }
+    }
+}
+
 impl QueuedEcho<'_> {
-    /// Writes and reads. Pending while there is nothing to read and no room to write.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
+    /// Pending while there is nothing to read and no room to write. A change of the settings wakes it then.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<CaughtUp, CloseReason>> {
+        let end = self.poll_rounds(cx);
+        // Frames that wait for memory keep their policy, and wake this task themselves.
+        if end.is_pending() && self.complete == 0 {
+            let version = self.version;
+            self.connection.wait_for_changes(cx, |settings| settings.version() != version);
+        }
+        end
+    }
+
+    /// Writes and reads.
+    fn poll_rounds(&mut self, cx: &mut Context<'_>) -> Poll<Result<CaughtUp, CloseReason>> {
         loop {
             if let Some(cause) = self.connection.handle.entry().close_cause() {
                 return Poll::Ready(Err(cause.into()));
@@ -71,13 +125,14 @@ impl QueuedEcho<'_> {
                 ready!(self.poll_answer(cx))?;
                 continue;
             }
-            if !matches!(self.input, Input::Open) {
-                return self.poll_finish();
+            if self.queue.is_empty() {
+                return Poll::Ready(self.input.caught_up());
             }
+            self.follow_settings();
             let queued = Queued { own: self.queue.len(), all: self.connection.handle.total_buffered() };
             match self.backpressure.decide(queued, Instant::now()) {
-                Action::Read => ready!(self.poll_read(cx))?,
-                Action::Wait => return self.wait(),
+                Action::Read if matches!(self.input, Input::Open) => ready!(self.poll_read(cx))?,
+                Action::Read | Action::Wait => return self.wait(),
                 Action::WaitAtMost(time) => {
                     if self.poll_alarm(cx, time).is_pending() {
                         return self.wait();
@@ -88,6 +143,21 @@ impl QueuedEcho<'_> {
                     return Poll::Ready(Err(CloseReason::QueueOverLimit { queued, limit, grace }));
                 }
             }
+        }
+    }
+
+    /// Follows the policy of the settings, if they have changed.
+    fn follow_settings(&mut self) {
+        let settings = self.connection.handle.settings();
+        if self.version == settings.version() {
+            return;
+        }
+        let policy;
+        (policy, self.version) = settings.policy();
+        // Another change leaves a grace time running.
+        if policy != self.backpressure.policy() {
+            self.backpressure = Backpressure::new(policy);
+            self.alarm = None;
         }
     }
 
@@ -135,7 +205,7 @@ impl QueuedEcho<'_> {
     /// Counts the growth of the queue before it happens.
     fn count_growth(&self) -> Result<(), NoRoom> {
         let rest = self.complete - self.written;
-        let most = match self.policy {
+        let most = match self.backpressure.policy() {
             Policy::Drop { limit } if !self.queue.is_empty() => {
                 rest.min(limit.saturating_sub(self.queue.len()))
             }
@@ -156,7 +226,7 @@ impl QueuedEcho<'_> {
         let (written, complete) = (self.written, self.complete);
         let bytes = &self.connection.frames.unread()[..complete];
         let fits = |limit| self.queue.len() + complete - written <= limit;
-        if written == complete || self.policy.limit().is_none_or(fits) {
+        if written == complete || self.backpressure.policy().limit().is_none_or(fits) {
             return self.queue.append(&bytes[written..]);
         }
         // Frame boundaries matter only when the limit is exceeded. The decoder that returned `complete` has already scanned
@@ -181,19 +251,8 @@ impl QueuedEcho<'_> {
         Ok(())
     }
 
-    /// After the end of the input: pending until the queue is written, then finished.
-    fn poll_finish(&mut self) -> Poll<Result<(), CloseReason>> {
-        if !self.queue.is_empty() {
-            return self.wait();
-        }
-        Poll::Ready(match mem::replace(&mut self.input, Input::Ended) {
-            Input::Faulty(reason) => Err(reason),
-            Input::Open | Input::Ended => Ok(()),
-        })
-    }
-
     /// Waits for the peer to read: the write that returned `EWOULDBLOCK` wakes this task.
-    fn wait(&mut self) -> Poll<Result<(), CloseReason>> {
+    fn wait<T>(&mut self) -> Poll<Result<T, CloseReason>> {
         self.connection.before_waiting(self.queue.allocated(), true)?;
         Poll::Pending
     }

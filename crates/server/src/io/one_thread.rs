@@ -51,14 +51,23 @@ fn run(incoming: &Receiver<BlockingConnection>, wake_rx: &UnixStream) {
             thread::sleep(POLL_RETRY_PAUSE);
             continue;
         }
+        let mut is_stuck = true;
         // Backwards, so that removing a connection does not move those that are still to be served.
         for i in (0..connections.len()).rev() {
-            if polled[i + 1].revents != 0 && serve_one(&mut connections, i) == Progress::Finished {
-                polled.swap_remove(i + 1);
+            if polled[i + 1].revents != 0 {
+                let progress = serve_one(&mut connections, i);
+                is_stuck &= progress == Progress::Later;
+                if progress == Progress::Finished {
+                    polled.swap_remove(i + 1);
+                }
             }
         }
         if polled[0].revents != 0 {
+            is_stuck = false;
             is_open = accept_pending(incoming, wake_rx, &mut connections, &mut polled);
+        }
+        if is_stuck {
+            thread::sleep(LATER_PAUSE);
         }
     }
 }
@@ -66,10 +75,10 @@ fn run(incoming: &Receiver<BlockingConnection>, wake_rx: &UnixStream) {
 /// Serves a connection once, and removes it when it is done.
 fn serve_one(connections: &mut Vec<BlockingConnection>, i: usize) -> Progress {
     let connection = &mut connections[i];
-    // Without room it stays as it is. Connections that were closed for it are readable now, at the end of their stream.
+    // One that must wait stays as it is. Connections that were closed for memory are readable now, at the end of their stream.
     let step = connection.step().and_then(|progress| connection.park().map(|()| progress));
-    if let Ok(Progress::Open | Progress::NoRoom) = step {
-        return Progress::Open;
+    if let Ok(progress @ (Progress::Open | Progress::Later)) = step {
+        return progress;
     }
     connections.swap_remove(i).close(step.map(|_| ()));
     Progress::Finished
@@ -102,6 +111,10 @@ fn accept_pending(
         }
     }
 }
+
+/// How long to wait when every connection that has sent something must wait, for the end of a pause or for memory: too short to be
+/// noticed, and hardly any work.
+const LATER_PAUSE: Duration = Duration::from_millis(10);
 
 /// How long to pause when the kernel has no memory for a poll.
 const POLL_RETRY_PAUSE: Duration = Duration::from_millis(10);

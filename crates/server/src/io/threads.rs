@@ -46,7 +46,7 @@ fn serve_here(mut connection: BlockingConnection) {
     let end = loop {
         match connection.wait_for_bytes().and_then(|()| connection.step()) {
             Ok(Progress::Open) => pause = FIRST_PAUSE,
-            Ok(Progress::NoRoom) => {
+            Ok(Progress::Later) => {
                 thread::sleep(pause);
                 pause = LONGEST_PAUSE.min(2 * pause);
             }
@@ -57,7 +57,8 @@ fn serve_here(mut connection: BlockingConnection) {
     connection.close(end);
 }
 
-/// How long to wait for memory. The connections that are being closed are awake already, and need the CPU for a moment.
+/// How long to wait for memory, or for the end of a pause. The connections that are being closed for memory are awake already, and
+/// need the CPU for a moment.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 

@@ -1,7 +1,7 @@
 //! One connection's entry in the table: its socket, its counters, and why it is being closed from outside, if it is.
 //!
 //! # Writers and orderings
-//! Counters are written by only one connection, so adding to one is a load and a store, where an atomic addition would lock the
+//! Counters are written by only one connection (and `last_progress` at the end of a pause), so adding to one is a load and a store, where an atomic addition would lock the
 //! cache line. Any thread may read them at any time. They order nothing else, so they are relaxed.
 //!
 //! An entry is used by one connection after another. A thread outside of them acts on a connection in two steps: it looks at the
@@ -14,6 +14,10 @@
 //!
 //! A connection reads its own close cause without the lock, to stop early. It cannot miss it: the cause is stored before the socket
 //! is shut down, which wakes the connection, and it is read for good under the lock, when the entry is vacated.
+//!
+//! A connection that waits for more than its socket (a change of the settings) leaves its waker under the lock, and looks once more
+//! at what it waits for afterwards. Who changes that does so before it takes the lock to wake the connection. So the connection
+//! sees the change, or its waker was there before. Most connections never leave one.
 
 use std::net::{Shutdown, SocketAddr};
 use std::sync::PoisonError;
@@ -55,7 +59,7 @@ struct OpenSocket {
     peer: SocketAddr,
     /// Bytes that were buffered when the connection was closed for the memory limit.
     releasing: usize,
-    /// Wakes the connection's task, since it first waited for something that its socket does not show.
+    /// Wakes the connection's task. It stays once it was left; to be woken for nothing does no harm.
     waker: Option<Waker>,
     /// The name that its first frame gave it.
     name: Option<Box<str>>,
@@ -131,7 +135,6 @@ impl Entry {
     }
 
     /// Stores what wakes the connection's task from outside, until the connection ends.
-    #[expect(dead_code, reason = "connections leave one once they switch")]
     pub(crate) fn set_waker(&self, waker: &Waker) {
         if let Some(socket) = &mut *self.socket()
             && !socket.waker.as_ref().is_some_and(|stored| stored.will_wake(waker))
@@ -220,6 +223,11 @@ impl Entry {
         if let Some(OpenSocket { waker: Some(waker), .. }) = &*self.socket() {
             waker.wake_by_ref();
         }
+    }
+
+    /// Has the idle time begin at `now` on the server's clock.
+    pub(super) fn restart_idle_time(&self, now: u32) {
+        self.last_progress.store(now, Relaxed);
     }
 
     /// Shuts down reading, if the entry is not vacant.

@@ -15,6 +15,7 @@ use crate::close_reason::CloseReason;
 use crate::config::Config;
 use crate::event::Event;
 use crate::process::{GROWTH_HEADROOM, check_available};
+use crate::settings::Settings;
 
 /// Handle to an entry of the table.
 pub(crate) struct ConnectionHandle {
@@ -104,9 +105,9 @@ impl ConnectionHandle {
         self.shared.table.open() < self.shared.workers
     }
 
-    /// The server's settings now.
-    pub(crate) fn current_config(&self) -> Config {
-        self.shared.settings.config()
+    /// The server's settings as they are now.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.shared.settings
     }
 
     /// The server's settings at its start, for those that never change.
@@ -172,7 +173,6 @@ mod tests {
 
     use super::*;
     use crate::event::Stats;
-    use crate::settings::Settings;
     use crate::sys::Descriptor;
 
     #[test]

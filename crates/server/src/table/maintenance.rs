@@ -26,13 +26,14 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 async fn reap(shared: &Shared) {
     let mut reaper = Reaper::new(shared.config.clone());
     loop {
-        reaper.set_write_timeout(shared.settings.config().write_timeout);
+        reaper.follow(&shared.settings);
         let changed = shared.settings.timeout_changed.notified();
         match reaper.interval() {
             // Either way it is time to look.
             Some(interval) => drop(timeout(interval, changed).await),
             None => changed.await,
         }
+        reaper.follow(&shared.settings);
         reaper.sweep(&shared.table, shared.tick());
     }
 }

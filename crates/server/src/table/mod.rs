@@ -10,8 +10,9 @@
 //! freed.
 //!
 //! It serves the graceful shutdown ([`close_reading`](ConnectionTable::close_reading)), the memory limit
-//! ([`largest`](ConnectionTable::largest)) and the timeouts (see `reaper`). It knows nothing of tasks: a connection that is
-//! closed from outside wakes up because its socket is shut down, and finds the reason in its entry.
+//! ([`largest`](ConnectionTable::largest)), the timeouts (see `reaper`) and [`Control`](crate::Control). A connection that is closed
+//! from outside wakes up because its socket is shut down, and finds the reason in its entry. One that waits for something else than
+//! its socket has left a waker there.
 
 mod close_cause;
 mod entry;
@@ -133,6 +134,11 @@ impl ConnectionTable {
     /// Wakes every connection that left a waker.
     pub(crate) fn wake_all(&self) {
         self.entries().for_each(Entry::wake);
+    }
+
+    /// Has every connection's idle time begin at `now` on the server's clock.
+    pub(crate) fn restart_idle_times(&self, now: u32) {
+        self.entries().for_each(|entry| entry.restart_idle_time(now));
     }
 
     /// All open connections, as they are shown.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::peer_progress::PeerProgress;
 use super::{CloseCause, ConnectionTable, OpenConnection};
 use crate::config::Config;
+use crate::settings::Settings;
 
 /// Checks all connections against the limits of the settings.
 #[derive(Debug)]
@@ -19,17 +20,20 @@ pub(crate) struct Reaper {
     config: Config,
     /// Indexed like the table. Allocated as needed, and only with limits of output.
     progress: Vec<PeerProgress>,
+    /// Whether nothing is read, so that nobody's idle time counts.
+    is_paused: bool,
 }
 
 impl Reaper {
     /// One for these settings.
     pub(crate) fn new(config: Config) -> Reaper {
-        Reaper { config, progress: Vec::new() }
+        Reaper { config, progress: Vec::new(), is_paused: false }
     }
 
-    /// Changes the write timeout.
-    pub(crate) fn set_write_timeout(&mut self, timeout: Option<Duration>) {
-        self.config.write_timeout = timeout;
+    /// Follows what may change of the settings.
+    pub(crate) fn follow(&mut self, settings: &Settings) {
+        self.config.write_timeout = settings.config().write_timeout;
+        self.is_paused = settings.is_paused();
     }
 
     /// Time between two sweeps; `None` if the settings have no limit that it enforces.
@@ -59,7 +63,7 @@ impl Reaper {
         {
             return Some(cause);
         }
-        let timeout = self.config.idle_timeout.filter(|_| !entry.has_pending_output())?;
+        let timeout = self.config.idle_timeout.filter(|_| !self.is_paused && !entry.has_pending_output())?;
         // The clock wraps around after 49 days; the difference is right across that. Progress may be newer than `now`.
         let idle_for = now.wrapping_sub(entry.last_progress()) as i32;
         let has_expired = idle_for > 0 && u128::from(idle_for.unsigned_abs()) >= timeout.as_millis();
@@ -94,7 +98,6 @@ mod tests {
     use super::super::{ConnectionHandle, Entry, Shared};
     use super::*;
     use crate::config::MinRate;
-    use crate::settings::Settings;
     use crate::sys::Descriptor;
 
     /// A connection of the server whose peer has stopped reading: no more is accepted, and no more is acknowledged.
