@@ -129,6 +129,28 @@ fn a_map_needs_no_target_and_refuses_one() {
     assert_eq!(with_pid.status.code(), Some(2), "{}", text(&with_pid.stderr));
 }
 
+#[test]
+fn a_map_takes_the_targets_of_a_watch() {
+    let (source, addr) = start(Role::Source, None);
+    let port = addr.port().to_string();
+    let pid = source.pid().to_string();
+    for arguments in [["--map", &port], [&port, "--map"], ["--map", &pid]] {
+        let output = echoctl(&["watch", "--plain", "--for", "1s"]).args(arguments).output().unwrap();
+
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{stderr}");
+        let title = stderr.lines().find(|line| line.starts_with("mapping what is connected with "));
+        assert!(title.is_some_and(|title| title.contains(&format!("(pid {pid})"))), "{stderr}");
+    }
+    for (name, expected) in [("99999999", "no process has that pid"), ("no-such-process", "no-such-process")]
+    {
+        let output = echoctl(&["watch", "--map", name, "--for", "1s"]).output().unwrap();
+
+        let stderr = text(&output.stderr);
+        assert!(output.status.code() == Some(4) && stderr.contains(expected), "{stderr}");
+    }
+}
+
 /// The script beside this test, run by Node.js; and the port at which it listens.
 fn node(role: &str, port: Option<u16>) -> (Running, u16) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/chain/chain.js");

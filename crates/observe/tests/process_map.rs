@@ -76,6 +76,27 @@ fn a_writer_is_held_back_by_the_process_that_does_not_read() {
 }
 
 #[test]
+fn a_stall_is_older_than_the_map() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let mut client = TcpStream::connect(&address).unwrap();
+    let _reader = holder(listener.accept().unwrap().0);
+    client.set_nonblocking(true).unwrap();
+    fill(&mut client);
+    let is_held_back = |_: &ProcessMap, edge: &ProcessEdge| {
+        let _ = (&client).write(&[7; 1 << 16]);
+        edge.to_server.held_back == 1
+    };
+    // It has been full for a second.
+    edge(&mut ProcessMapper::new().unwrap(), &address, is_held_back);
+
+    let (map, edge) = edge(&mut ProcessMapper::new().unwrap(), &address, is_held_back);
+
+    let seconds = edge.to_server.stalled_seconds.unwrap();
+    assert!(seconds > map.t + 0.5, "{seconds} s after {} s", map.t);
+}
+
+#[test]
 fn bytes_that_flow_have_a_rate_and_hold_no_writer_back() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();

@@ -84,7 +84,7 @@ fn a_chain_begins_at_the_reader_and_divides() {
     let indented = text.lines().filter(|line| line.starts_with("    ")).count();
     assert_eq!(indented, 2 * 2 + 2, "two branches, one with its input:\n{text}");
     assert!(
-        text.contains("ABSORBS") && text.ends_with("  and 2 processes whose connections buffer nothing\n")
+        text.contains("ABSORBS") && text.ends_with("  and 2 idle processes, connected with none of these\n")
     );
     assert_eq!(
         text.matches("database (5)").count(),
@@ -131,7 +131,7 @@ fn the_page_has_both_drawings_and_escapes_every_name() {
     assert_eq!(page.matches("<svg").count(), 2);
     assert_eq!(page.matches("class=\"node absorbs\"").count(), 2);
     assert_eq!(page.matches("class=\"hop orange held\"").count(), 6);
-    assert!(page.contains("2 processes whose connections buffer nothing are not listed"));
+    assert!(page.contains("Not listed: 2 idle processes, connected with none of these."));
     for hostile in ["<script", "\u{1b}"] {
         assert!(!page.contains(hostile));
     }

@@ -1,6 +1,7 @@
 //! One end of a connection, of TCP or of a Unix-domain socket, reduced to what the map needs.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use echoctl_record::{EdgeFlow, Fill};
 
@@ -55,6 +56,9 @@ pub(super) struct End {
     pub(super) unacknowledged: u64,
     /// Read by its process since the connection was opened.
     pub(super) read: Option<u64>,
+    /// Since it last sent payload to its peer, and received some. Probes of a closed window do not count.
+    pub(super) since_sent: Option<Duration>,
+    pub(super) since_received: Option<Duration>,
     /// Acknowledged by its peer since then; a SYN counts as one.
     pub(super) acknowledged: Option<u64>,
     /// Whether a write would block: the send queue is full, or the peer's window is closed before bytes that wait.
@@ -71,6 +75,7 @@ impl End {
         let waits_for_window = entry.info.is_some_and(|info| info.snd_wnd == Some(0))
             || entry.timer == Some(Timer::ZeroWindowProbe);
         let is_full = entry.memory.is_some_and(|memory| !memory.is_writable());
+        let millis = |millis: u32| Duration::from_millis(millis.into());
         let is_closed = entry.info.is_some_and(|info| info.rcv_wnd == Some(0))
             || entry.memory.is_some_and(|memory| memory.receive >= memory.receive_limit.max(1));
         End {
@@ -81,6 +86,8 @@ impl End {
                 .info
                 .and_then(|info| info.payload_received())
                 .map(|received| received.saturating_sub(entry.unread())),
+            since_sent: entry.info.and_then(|info| info.last_data_sent).map(millis),
+            since_received: entry.info.and_then(|info| info.last_data_recv).map(millis),
             acknowledged: entry.info.and_then(|info| info.bytes_acked),
             cannot_write: unacknowledged > 0 && (waits_for_window || is_full),
             is_closed_to_peer: is_closed,

@@ -43,6 +43,7 @@ impl MemoryHistory {
             let last = |measured: &&Measured| measured.readings.back().map_or(0, |(_, usage)| usage.memory);
             node.memory = Some(processes.iter().map(last).sum());
             node.memory_growth = processes.iter().map(|one| one.growth(|usage| Some(usage.memory))).sum();
+            node.growth_seconds = processes.iter().map(|one| one.seconds()).reduce(f64::min);
             node.disk_rate = processes.iter().map(|one| one.growth(|usage| usage.disk_written)).sum();
             node.is_suspended = processes.iter().any(|one| one.process.is_suspended());
         }
@@ -72,6 +73,12 @@ impl MemoryHistory {
 }
 
 impl Measured {
+    /// The seconds that are known.
+    fn seconds(&self) -> f64 {
+        let ends = self.readings.front().zip(self.readings.back());
+        ends.map_or(0.0, |((from, _), (to, _))| (*to - *from).as_secs_f64())
+    }
+
     /// Growth per second over the last seconds; `None` before a second has passed, or if it is not visible.
     fn growth(&self, amount: fn(Usage) -> Option<u64>) -> Option<f64> {
         let ((from, first), (to, last)) = (*self.readings.front()?, *self.readings.back()?);

@@ -64,7 +64,7 @@ impl History {
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     readings: VecDeque<Reading>,
-    /// When bytes were last seen to move; before that, when it was first seen.
+    /// When bytes were last seen to move; before that, when some were last sent, or when it was first seen.
     last_moved: Option<Instant>,
     /// What flows now.
     flow: EdgeFlow,
@@ -90,13 +90,11 @@ impl Progress {
             has_unread: self.flow.receive_queue > Some(0),
         };
         // Without a counter, an empty queue is the only sign of progress.
-        let moved = match (self.readings.back(), reading.passed) {
-            (None, _) => true,
-            (Some(last), Some(passed)) => last.passed != Some(passed),
-            (Some(_), None) => !reading.is_full,
-        };
-        if moved {
-            self.last_moved = Some(now);
+        match (self.readings.back(), reading.passed) {
+            (None, _) => self.last_moved = Some(last_sent(writer, reader, now)),
+            (Some(last), Some(passed)) if last.passed != Some(passed) => self.last_moved = Some(now),
+            (Some(_), None) if !reading.is_full => self.last_moved = Some(now),
+            (Some(_), _) => {}
         }
         self.readings.push_back(reading);
         while self.readings.get(1).is_some_and(|second| now - second.at >= RATE_WINDOW) {
@@ -152,6 +150,14 @@ impl Progress {
         let passed = last.passed?.saturating_sub(first.passed?);
         (seconds > 0.0).then(|| passed as f64 / seconds)
     }
+}
+
+/// When payload was last sent, as the kernels know it, and as far as they do: a full connection has been so since then, also before
+/// it was first seen.
+fn last_sent(writer: Option<&End>, reader: Option<&End>, now: Instant) -> Instant {
+    let sent = writer.and_then(|end| end.since_sent);
+    let age = sent.or(reader.and_then(|end| end.since_received)).unwrap_or_default();
+    now.checked_sub(age).unwrap_or(now)
 }
 
 /// Time after which a new connection is shown without its processes. Most are known within a second.

@@ -25,6 +25,9 @@ pub struct ProcessNode {
     /// Growth of this memory over the last seconds, in bytes per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_growth: Option<f64>,
+    /// The seconds over which that growth is measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub growth_seconds: Option<f64>,
     /// What it wrote to disk over the last seconds, in bytes per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk_rate: Option<f64>,

@@ -44,14 +44,18 @@ impl Flow {
         let directions = map.edges.iter().flat_map(|edge| edge.directions());
         let is_wanted = |one: &Direction<'_>| one.writer == writer && readers.contains(&one.reader);
         directions.filter(is_wanted).map(|direction| Flow::of(&direction)).reduce(|mut sum, more| {
-            sum.readers.extend(more.readers);
-            sum.connections += more.connections;
-            sum.queued = sum.queued.into_iter().chain(more.queued).reduce(|one, other| one + other);
-            sum.fill = sum.fill.max(more.fill);
-            sum.held_back += more.held_back;
-            sum.rate = sum.rate.into_iter().chain(more.rate).reduce(|one, other| one + other);
+            sum.add(more);
             sum
         })
+    }
+
+    pub(super) fn add(&mut self, more: Flow) {
+        self.readers.extend(more.readers);
+        self.connections += more.connections;
+        self.queued = self.queued.into_iter().chain(more.queued).reduce(|one, other| one + other);
+        self.fill = self.fill.max(more.fill);
+        self.held_back += more.held_back;
+        self.rate = self.rate.into_iter().chain(more.rate).reduce(|one, other| one + other);
     }
 
     /// One direction of an edge.

@@ -4,6 +4,7 @@
 //! the reader that holds back to the processes that are held back, against the flow of bytes.
 
 mod chain;
+mod folded;
 mod page;
 mod picture;
 mod sentence;

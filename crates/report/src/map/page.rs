@@ -3,7 +3,7 @@
 use echoctl_record::{Bytes, EdgeFlow, Fill, Pressure, ProcessMap, Rate, Transport};
 
 use super::picture::{Layout, picture};
-use super::sentence::{NO_PRESSURE, name, pressure_sentence};
+use super::sentence::{NO_PRESSURE, idle, name, pressure_sentence};
 use crate::draw::{Block, Drawing};
 use crate::model::table::ABSENT;
 use crate::{Page, Section, Table};
@@ -24,11 +24,7 @@ pub fn map_page(map: &ProcessMap, pressures: &[Pressure]) -> Page {
         }));
     }
     let section = Section::new("Connections").table(connections(map)).paragraph(HELD_BACK);
-    let idle = match map.idle {
-        0 => String::new(),
-        1 => " 1 process whose connections buffer nothing is not listed.".to_owned(),
-        idle => format!(" {idle} processes whose connections buffer nothing are not listed."),
-    };
+    let idle = idle(map).map_or(String::new(), |idle| format!(" Not listed: {idle}."));
     page.section(section)
         .section(Section::new("Processes").table(processes(map)).paragraph(format!("{GROWTH}{idle}")))
 }

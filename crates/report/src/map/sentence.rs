@@ -5,6 +5,15 @@ use echoctl_record::{Begins, Pressure, PressureHop, PressureRole, ProcessMap, Ra
 /// The sentence for a map without pressure.
 pub const NO_PRESSURE: &str = "No process is held back.";
 
+/// The processes that a map of the host leaves out, whose connections buffer nothing; `None` if there is none.
+pub(super) fn idle(map: &ProcessMap) -> Option<String> {
+    match map.idle {
+        0 => None,
+        1 => Some("1 idle process, connected with none of these".to_owned()),
+        idle => Some(format!("{idle} idle processes, connected with none of these")),
+    }
+}
+
 /// Where pressure begins, who passes it on, and who absorbs it.
 pub fn pressure_sentence(map: &ProcessMap, pressure: &Pressure) -> String {
     let mut parts = vec![beginning(map, pressure)];
@@ -59,6 +68,9 @@ fn end(map: &ProcessMap, hop: &PressureHop, has_passed: bool) -> String {
         PressureRole::ServesOthers => {
             format!("{name} reads on while its memory is steady: its other connections flow")
         }
+        PressureRole::ReadsOn if is_new(map, hop) => {
+            format!("{name} reads on; what becomes of the bytes is not known yet")
+        }
         PressureRole::ReadsOn => {
             format!("{name} reads on; too little is known to tell what becomes of the bytes")
         }
@@ -70,6 +82,12 @@ fn end(map: &ProcessMap, hop: &PressureHop, has_passed: bool) -> String {
             format!("it reaches {name}, whose other connections are not visible here")
         }
     }
+}
+
+/// Whether its memory has not been known for long enough to say more.
+fn is_new(map: &ProcessMap, hop: &PressureHop) -> bool {
+    let seconds = map.processes.get(hop.process).and_then(|node| node.growth_seconds);
+    seconds.is_some_and(|seconds| seconds < NEW_FOR)
 }
 
 /// A process, with the number of its connections that are held back if it has several.
@@ -95,6 +113,9 @@ fn list(names: impl Iterator<Item = String>) -> String {
         all => format!("{} and {} more", all[..MAX_NAMES - 1].join(", "), all.len() + 1 - MAX_NAMES),
     }
 }
+
+/// Seconds for which a process is new: as long as the rules may wait for its memory.
+const NEW_FOR: f64 = 5.0;
 
 /// Number of names in a list: more are counted.
 const MAX_NAMES: usize = 4;

@@ -17,7 +17,8 @@ use std::collections::BTreeSet;
 use echoctl_record::{Bytes, Fill, Pressure, PressureRole, ProcessMap, Rate, count};
 
 use super::chain::{Does, Flow, Line, chain};
-use super::sentence::name;
+use super::folded::{Folded, folded, names};
+use super::sentence::{idle, name};
 use crate::draw::path::bar;
 
 /// The characters that a map is drawn with.
@@ -54,9 +55,7 @@ pub fn map_text(
         lines.truncate(rows.saturating_sub(2));
         lines.push(format!("  and {} more", count(hidden as u64 + 1, "line")));
     }
-    if map.idle > 0 {
-        lines.push(format!("  and {} whose connections buffer nothing", counted(map.idle)));
-    }
+    lines.extend(idle(map).map(|idle| format!("  and {idle}")));
     lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
@@ -157,14 +156,14 @@ impl View<'_> {
     /// The connections that no chain contains, those that buffer most first.
     fn others(&self, drawn: &BTreeSet<(usize, usize)>) -> Vec<String> {
         let directions = self.map.edges.iter().flat_map(|edge| edge.directions());
-        let mut flows: Vec<(Flow, usize)> = directions
+        let busy = directions
             .filter(|one| one.flow.fill != Fill::Empty || one.flow.rate.is_some_and(|rate| rate > 0.0))
             .filter(|one| !drawn.contains(&(one.writer, one.reader)))
-            .map(|one| (Flow::of(&one), one.reader))
-            .collect();
+            .map(|one| Flow::of(&one));
+        let mut flows = folded(self.map, busy);
         let rank = |flow: &Flow| (flow.queued.unwrap_or(0) as f64).max(flow.rate.unwrap_or(0.0));
-        flows.sort_by(|(one, _), (other, _)| rank(other).total_cmp(&rank(one)));
-        let mut lines: Vec<String> = flows.iter().map(|(flow, reader)| self.other(flow, *reader)).collect();
+        flows.sort_by(|one, other| rank(&other.sum).total_cmp(&rank(&one.sum)));
+        let mut lines: Vec<String> = flows.iter().map(|flow| self.other(flow)).collect();
         if !lines.is_empty() {
             let (name, queued) = ("other connections", "queued".to_owned());
             lines.insert(
@@ -178,11 +177,12 @@ impl View<'_> {
         lines
     }
 
-    fn other(&self, flow: &Flow, reader: usize) -> String {
+    fn other(&self, folded: &Folded) -> String {
+        let flow = &folded.sum;
         let (rate, queued) = (rate_text(flow.rate), size(flow.queued));
         let count = if flow.connections == 1 { String::new() } else { format!(", {}", flow.connections) };
         let end = format!("{count}{}", if flow.fill == Fill::Full { ", full" } else { "" });
-        let (writer, reader) = (name(self.map, flow.writer), name(self.map, reader));
+        let [writer, reader] = [&folded.writers, &folded.readers].map(|nodes| names(self.map, nodes));
         let short = |name: &str, columns: usize| shortened(name, columns, self.marks);
         if self.widths.is_narrow {
             let arrow = if self.marks == MapMarks::Ascii { ">" } else { "→" };
@@ -201,10 +201,6 @@ fn role_text(role: PressureRole) -> String {
         PressureRole::AbsorbsToDisk { rate } => format!("ABSORBS {} to disk", Rate(rate)),
         role => role.to_string(),
     }
-}
-
-fn counted(processes: usize) -> String {
-    if processes == 1 { "1 process".to_owned() } else { format!("{processes} processes") }
 }
 
 /// Growth of memory, if it is worth a figure.

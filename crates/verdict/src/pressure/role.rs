@@ -20,6 +20,8 @@ struct Signals {
     /// Bytes arrive over a connection that does not count them.
     has_uncounted_input: bool,
     growth: Option<f64>,
+    /// The seconds over which it is known.
+    growth_seconds: f64,
     disk_rate: f64,
 }
 
@@ -34,6 +36,8 @@ pub(super) fn role(map: &ProcessMap, node: usize) -> PressureRole {
         }
         _ if s.passes_on() => PressureRole::PassesOn,
         _ if s.inflow < MIN_FLOW && !s.has_uncounted_input => PressureRole::Waits,
+        // A garbage collector hides growth for some seconds.
+        Some(_) if s.growth_seconds < STEADY_AFTER => PressureRole::ReadsOn,
         Some(_) if s.inflow >= MIN_GROWTH && s.free_outflow < s.inflow * SMALL_SHARE => {
             PressureRole::Discards
         }
@@ -48,6 +52,7 @@ impl Signals {
         let mut signals = Signals {
             is_visible: process.kind == NodeKind::Process,
             growth: process.memory_growth,
+            growth_seconds: process.growth_seconds.unwrap_or(0.0),
             disk_rate: process.disk_rate.unwrap_or(0.0),
             ..Signals::default()
         };
@@ -91,6 +96,9 @@ const MIN_GROWTH: f64 = 256.0 * 1024.0;
 
 /// Growth as a part of the input below which it is that of a garbage collector rather than of a queue.
 const SMALL_SHARE: f64 = 0.1;
+
+/// Seconds after which memory that has not grown is steady: longer than the interval between two garbage collections of a busy process.
+const STEADY_AFTER: f64 = 5.0;
 
 /// Input, in bytes per second, below which there is none: health checks, and keep-alive messages.
 const MIN_FLOW: f64 = 1024.0;

@@ -42,10 +42,10 @@ pub(crate) struct Args {
     /// Map processes, to find the one that absorbs backpressure
     ///
     /// Shows the processes of this host, their TCP and Unix connections with the bytes in their queues, and what each process does
-    /// whose output is held back: pass pressure on, absorb it in memory or on disk, discard, or wait. With PIDs, only what these are
-    /// connected with. --report writes the last map.
-    #[arg(long, value_name = "PID", num_args = 0.., value_parser = values::number::<u32>(values::PIDS), conflicts_with_all = ["targets", "pid", "outbound", "top", "explain", "record"], help_heading = "Target")]
-    pub(super) map: Option<Vec<u32>>,
+    /// whose output is held back: pass pressure on, absorb it in memory or on disk, discard, or wait. With TARGETs, only what their
+    /// processes are connected with. --report writes the last map.
+    #[arg(long, value_name = "TARGET", num_args = 0.., conflicts_with_all = ["pid", "outbound", "top", "explain", "record"], help_heading = "Target")]
+    pub(super) map: Option<Vec<String>>,
 
     /// Stop after this time [default: at Ctrl-C]
     #[arg(short = 't', long = "for", value_name = "TIME", value_parser = values::duration, help_heading = "Limits")]

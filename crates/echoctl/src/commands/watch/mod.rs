@@ -47,8 +47,9 @@ use worst::Worst;
 
 pub(crate) fn run(args: Args) -> Outcome {
     output::set_plain(args.plain);
-    if let Some(pids) = &args.map {
-        return map::run(pids, &args);
+    if let Some(given) = &args.map {
+        let texts: Vec<String> = args.targets.iter().chain(given).cloned().collect();
+        return map::run(&texts, &args);
     }
     // Each process of the server needs three open files. Where the limit cannot be raised, fewer processes are visible.
     let _ = raise_descriptor_limit();

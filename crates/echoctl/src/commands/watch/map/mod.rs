@@ -8,12 +8,13 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use echoctl_observe::{ProcessMapper, raise_descriptor_limit};
-use echoctl_record::{Pressure, ProcessMap};
-use echoctl_report::map_page;
+use echoctl_record::{Pressure, ProcessMap, Roles};
+use echoctl_report::{map_page, wrap};
 use echoctl_verdict::pressure::pressure;
 
 use super::Args;
 use super::schedule::Timer;
+use super::target;
 use crate::commands::report::FOOTER;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::file::{OutputFile, check_written_after_result};
@@ -26,8 +27,16 @@ use crate::terminal::screen::Screen;
 use json::MapEvent;
 use summary::MapSummary;
 
-/// Maps the host, or what the processes `pids` are connected with, until the time is over or a signal arrives.
-pub(super) fn run(pids: &[u32], args: &Args) -> Outcome {
+/// Maps the host, or what the processes are connected with that `texts` name, until the time is over or a signal arrives.
+///
+/// # Errors
+/// Those of a target of `watch`.
+pub(super) fn run(texts: &[String], args: &Args) -> Outcome {
+    let wanted = match texts {
+        [] => None,
+        texts => Some(target::find(texts, None, Roles::Opened)?),
+    };
+    let title = text::title(wanted.as_ref());
     // Each process in the map needs three open files. Where the limit cannot be raised, the memory of fewer is visible.
     let _ = raise_descriptor_limit();
     let mapper =
@@ -40,16 +49,19 @@ pub(super) fn run(pids: &[u32], args: &Args) -> Outcome {
     } else if is_live() {
         View::Live(Screen::new(), QuitKey::listen())
     } else {
-        note("mapping the processes of this host");
+        note(format_args!("mapping {title}"));
         View::Lines
     };
-    let watch = MapWatch { mapper, pids: pids.to_vec(), view, page, summary: MapSummary::default() };
+    let pids = wanted.map_or(Vec::new(), |wanted| wanted.pids().collect());
+    let watch = MapWatch { mapper, title, pids, view, page, summary: MapSummary::default() };
     watch.run(args.every, args.duration)
 }
 
 /// A map in progress.
 struct MapWatch {
     mapper: ProcessMapper,
+    /// What is mapped.
+    title: String,
     /// The processes whose surroundings are mapped; none: the whole host.
     pids: Vec<u32>,
     view: View,
@@ -104,7 +116,8 @@ impl MapWatch {
                 let (columns, rows) = terminal_size();
                 let hint = if quit.listens() { "q quits\n" } else { "" };
                 let rows = rows.saturating_sub(hint.lines().count());
-                screen.draw(text::screen(map, pressures, (columns, rows)).then(Styled::weak(hint)))
+                screen
+                    .draw(text::screen(&self.title, map, pressures, (columns, rows)).then(Styled::weak(hint)))
             }
             View::Json if line_is_due => offer_json("map", &MapEvent::new(map, pressures)),
             View::Lines if line_is_due => offer_line(text::lines(map, pressures)),
@@ -119,10 +132,11 @@ impl MapWatch {
             View::Lines => print(text::drawing(map, pressures, terminal_size()))
                 .and_then(|()| print(text::summary(&self.summary))),
             View::Live(screen, _) => {
-                screen.draw_last(text::screen(map, pressures, terminal_size()));
+                let (columns, rows) = terminal_size();
+                screen.draw_last(text::screen(&self.title, map, pressures, (columns, rows)));
                 // Shows the cursor, and restores the terminal's input.
                 self.view = View::Lines;
-                print(text::summary(&self.summary))
+                print(wrap(&text::summary(&self.summary), columns.saturating_sub(1)).join("\n"))
             }
         };
         let page = self.page.map(|file| file.save(map_page(map, pressures).footer(FOOTER).to_string()));

@@ -1,13 +1,25 @@
 //! The map as text: the sentences first, then the drawing.
 
+use echoctl_observe::Target;
 use echoctl_record::{NodeKind, Pressure, ProcessMap, Rate, Seconds};
 use echoctl_report::{MapMarks, NO_PRESSURE, map_text, pressure_sentence, wrap};
 
 use super::summary::MapSummary;
 use crate::output::{Styled, is_plain};
 
+/// What is mapped.
+pub(super) fn title(wanted: Option<&Target>) -> String {
+    match wanted {
+        None => "the processes of this host and their connections".to_owned(),
+        Some(target) => format!("what is connected with {target}"),
+    }
+}
+
 /// What the map says, one sentence per pressure.
 fn sentences(map: &ProcessMap, pressures: &[Pressure]) -> Vec<String> {
+    if map.processes.is_empty() && map.idle == 0 && map.t >= KNOWN_AFTER {
+        return vec![NO_CONNECTION.to_owned()];
+    }
     if pressures.is_empty() {
         let sentence = if map.t < KNOWN_AFTER { TOO_EARLY } else { NO_PRESSURE };
         return vec![sentence.to_owned()];
@@ -22,11 +34,16 @@ pub(super) fn lines(map: &ProcessMap, pressures: &[Pressure]) -> String {
 }
 
 /// The screen, for a terminal of this size.
-pub(super) fn screen(map: &ProcessMap, pressures: &[Pressure], (columns, rows): (usize, usize)) -> Styled {
+pub(super) fn screen(
+    title: &str,
+    map: &ProcessMap,
+    pressures: &[Pressure],
+    (columns, rows): (usize, usize),
+) -> Styled {
     let time = Seconds(map.t).to_string();
     let width = columns.clamp(60, MAX_COLUMNS);
     let room = width.saturating_sub(time.len() + 2);
-    let title = format!("{TITLE:<room$.room$} {time}\n\n");
+    let title = format!("{title:<room$.room$} {time}\n\n");
     let all = sentences(map, pressures);
     // A screen has no room for more, and the map shows the others.
     let said = all.iter().take(MAX_SENTENCES).flat_map(|sentence| wrap(sentence, width - 2));
@@ -78,7 +95,7 @@ fn marks() -> MapMarks {
     if is_plain() { MapMarks::Ascii } else { MapMarks::Unicode }
 }
 
-const TITLE: &str = "processes of this host and their connections";
+const NO_CONNECTION: &str = "No connection of TCP or of a Unix socket.";
 
 const TOO_EARLY: &str = "A connection counts as held back after one second.";
 
