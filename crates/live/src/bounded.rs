@@ -1,4 +1,4 @@
-//! A listener whose connections are limited in number, and in the time in which they make no progress.
+//! A connection that is limited in the time in which it makes no progress.
 //!
 //! A new client never waits for those that make no progress: see [`places`](crate::places). Without a newcomer,
 //!
@@ -17,18 +17,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::places::{Place, PlaceId, Places};
-
-/// A listener with at most [`MAX_CONNECTIONS`].
-#[derive(Debug)]
-pub(crate) struct BoundedListener {
-    listener: TcpListener,
-    places: Places,
-    limits: Limits,
-}
+use crate::places::{Place, PlaceId};
 
 /// Times without progress after which a connection ends.
 #[derive(Debug, Clone, Copy)]
@@ -42,34 +34,6 @@ pub(crate) struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits { stall: STALL_LIMIT, idle: IDLE_LIMIT }
-    }
-}
-
-impl BoundedListener {
-    pub(crate) fn new(listener: TcpListener, limits: Limits) -> BoundedListener {
-        BoundedListener { listener, places: Places::new(MAX_CONNECTIONS), limits }
-    }
-}
-
-impl axum::serve::Listener for BoundedListener {
-    type Io = BoundedStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (BoundedStream, SocketAddr) {
-        loop {
-            match self.listener.accept().await {
-                Ok((stream, peer)) => {
-                    let place = self.places.take(peer.ip().to_canonical()).await;
-                    return (BoundedStream::new(stream, place, self.limits), peer);
-                }
-                // Out of file descriptors, or a connection that was reset meanwhile.
-                Err(_) => sleep(ACCEPT_BACKOFF).await,
-            }
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
     }
 }
 
@@ -96,10 +60,15 @@ enum State {
 }
 
 impl BoundedStream {
-    fn new(stream: TcpStream, place: Place, limits: Limits) -> BoundedStream {
+    pub(crate) fn new(stream: TcpStream, place: Place, limits: Limits) -> BoundedStream {
         // The first request is due at once.
         let deadline = Box::pin(sleep(limits.stall));
         BoundedStream { stream, limits, deadline, state: State::Idle, place }
+    }
+
+    /// The address that the client connected to.
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.stream.local_addr()
     }
 
     pub(crate) fn place(&self) -> &PlaceId {
@@ -191,24 +160,19 @@ impl AsyncWrite for BoundedStream {
     }
 }
 
-/// Connections at a time: a few scrapers and browsers. Each takes a few tens of KiB.
-const MAX_CONNECTIONS: usize = 64;
-
 /// As long as Prometheus waits for a reply by default.
 const STALL_LIMIT: Duration = Duration::from_secs(10);
 
 /// Longer than the usual intervals of a scraper that keeps its connection (15 s to 2 min).
 const IDLE_LIMIT: Duration = Duration::from_secs(150);
 
-/// Until the next attempt to accept, after the kernel has refused one.
-const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
-
 #[cfg(test)]
 mod tests {
-    use axum::serve::Listener;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
 
     use super::*;
+    use crate::places::Places;
 
     /// Far shorter than the idle limit: whichever ends a connection is known from how long it took.
     const SHORT: Duration = Duration::from_millis(200);
@@ -216,13 +180,11 @@ mod tests {
 
     /// A client and the server's end of its connection.
     async fn connected(limits: Limits) -> (TcpStream, BoundedStream) {
-        let mut listener = listener(limits).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        (client, listener.accept().await.0)
-    }
-
-    async fn listener(limits: Limits) -> BoundedListener {
-        BoundedListener::new(TcpListener::bind("127.0.0.1:0").await.unwrap(), limits)
+        let (stream, peer) = listener.accept().await.unwrap();
+        let place = Places::new(1).take(peer.ip()).await;
+        (client, BoundedStream::new(stream, place, limits))
     }
 
     fn timed_out<T: std::fmt::Debug>(result: io::Result<T>) {
@@ -270,25 +232,5 @@ mod tests {
         server.write_all(b"reply").await.unwrap();
 
         timed_out(server.read_u8().await);
-    }
-
-    #[tokio::test]
-    async fn a_newcomer_gets_the_place_of_a_connection_without_progress() {
-        let mut listener = listener(Limits { stall: LONG, idle: LONG }).await;
-        let addr = listener.local_addr().unwrap();
-        let mut clients: Vec<_> =
-            (0..=MAX_CONNECTIONS).map(|_| std::net::TcpStream::connect(addr).unwrap()).collect();
-        let mut accepted = Vec::new();
-        while accepted.len() < MAX_CONNECTIONS {
-            accepted.push(listener.accept().await.0);
-        }
-
-        let mut first = accepted.remove(0);
-        let ended = async move { first.read_u8().await.unwrap_err().kind() };
-        let (kind, (mut newcomer, _)) = tokio::join!(ended, listener.accept());
-
-        assert_eq!(kind, io::ErrorKind::ConnectionAborted);
-        io::Write::write_all(&mut clients[MAX_CONNECTIONS], b"x").unwrap();
-        assert_eq!(newcomer.read_u8().await.unwrap(), b'x');
     }
 }

@@ -1,7 +1,6 @@
 //! The HTTP endpoint: listens, and answers requests.
 
 use std::fmt::{self, Display};
-use std::io;
 use std::net::SocketAddr;
 
 use axum::Router;
@@ -13,11 +12,12 @@ use axum::http::{Response, StatusCode};
 use axum::routing::get;
 use axum::serve::IncomingStream;
 use echoctl_record::MetricsFigures;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpListener;
 
 use crate::Error;
-use crate::bounded::{BoundedListener, Limits};
+use crate::bounded::Limits;
 use crate::format::Format;
+use crate::listener::{BoundedListener, Queues, listen};
 use crate::places::PlaceId;
 use crate::scrape::Scrapes;
 
@@ -35,7 +35,7 @@ impl Endpoint {
     /// If the address is in use, is not one of this host, or needs a privilege.
     pub async fn bind(addr: SocketAddr) -> Result<Endpoint, Error> {
         let error = |source| Error::Listen { addr, source };
-        let listener = listen(addr).map_err(error)?;
+        let listener = listen(addr, QUEUES).map_err(error)?;
         let addr = listener.local_addr().map_err(error)?;
         Ok(Endpoint { listener, addr, limits: Limits::default() })
     }
@@ -53,20 +53,10 @@ impl Endpoint {
             .route("/metrics", get(metrics))
             .fallback(|| async { plain(StatusCode::NOT_FOUND, "not found: the metrics are at /metrics\n") })
             .with_state(Scrapes::new(source));
-        let listener = BoundedListener::new(self.listener, self.limits);
+        let listener = BoundedListener::new(self.listener, self.limits, MAX_CONNECTIONS);
         // It returns only after a shutdown, which is not requested.
         let _ = axum::serve(listener, pages.into_make_service_with_connect_info::<PlaceId>()).await;
     }
-}
-
-/// A listener whose connections buffer little, so that a client that sends many requests and does not read gets few replies.
-fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // As `TcpListener::bind` does.
-    socket.set_reuseaddr(true)?;
-    socket.set_send_buffer_size(SEND_QUEUE)?;
-    socket.bind(addr)?;
-    socket.listen(BACKLOG)
 }
 
 impl fmt::Debug for Endpoint {
@@ -109,8 +99,9 @@ fn reply(status: StatusCode, content_type: &'static str, body: impl Into<Body>) 
 /// The page at `/`.
 const PAGE: &str = "echoctl: metrics of TCP listeners are at /metrics, for Prometheus\n";
 
-/// Bytes of a send queue, which Linux doubles: the metrics of a hundred listeners.
-const SEND_QUEUE: u32 = 64 << 10;
+/// Connections at a time: a few scrapers and browsers. Each takes a few tens of KiB.
+const MAX_CONNECTIONS: usize = 64;
 
-/// Clients that may connect at one moment.
-const BACKLOG: u32 = 1024;
+/// Of a connection: room for the metrics of a hundred listeners, so that a client that sends many requests and does not read gets
+/// few replies.
+const QUEUES: Queues = Queues { send: 64 << 10, receive: None };

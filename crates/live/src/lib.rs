@@ -12,12 +12,15 @@
 #![forbid(unsafe_code)]
 
 mod bounded;
+mod class;
 mod endpoint;
 mod error;
 mod format;
+mod listener;
 mod openmetrics;
 mod places;
 mod scrape;
 
+pub use class::{Access, ClassFeed, ClassPage, CommandRequest, Questions, Refusal};
 pub use endpoint::Endpoint;
 pub use error::Error;

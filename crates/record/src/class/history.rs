@@ -76,6 +76,11 @@ impl ClassHistory {
         self.points.push(point);
     }
 
+    /// The latest point.
+    pub fn last(&self) -> Option<&ClassPoint> {
+        self.points.last()
+    }
+
     /// The points after `t`, in their order.
     pub fn after(&self, t: f64) -> &[ClassPoint] {
         &self.points[self.points.partition_point(|point| point.t <= t)..]

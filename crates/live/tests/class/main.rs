@@ -1,0 +1,6 @@
+//! The page of a class, as browsers and attackers see it.
+#![cfg(test)]
+
+mod room;
+
+mod guard;
