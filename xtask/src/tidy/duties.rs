@@ -97,7 +97,7 @@ const UNSAFE: [&str; 9] = [
     "crates/audit/src/sys.rs",
     "crates/bench/src/bin/peer/splice.rs",
     "crates/echoctl/src/sys.rs",
-    "crates/echoctl/tests/pty/mod.rs",
+    "crates/echoctl/tests/program/pty/mod.rs",
     "crates/observe/src/sys/",
     "crates/observe/tests/mapping/",
     "crates/server/src/sys/",
@@ -131,7 +131,7 @@ mod tests {
         let files = [
             ("crates/echoctl/src/commands/watch.rs", text),
             ("crates/echoctl/src/output/data.rs", text),
-            ("crates/echoctl/tests/watch.rs", text),
+            ("crates/echoctl/tests/program/watch.rs", text),
         ];
 
         assert_eq!(

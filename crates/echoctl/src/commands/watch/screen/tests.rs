@@ -1,7 +1,7 @@
 //! The instrument on terminals of several sizes, compared with stored pictures, and what its keys do.
 #![cfg(test)]
 
-#[path = "../../../../tests/snapshot/folder.rs"]
+#[path = "../../../../tests/program/snapshot/folder.rs"]
 #[allow(dead_code)]
 mod folder;
 
