@@ -3,4 +3,8 @@
 
 mod room;
 
+mod commands;
+mod crowd;
 mod guard;
+mod stream;
+mod votes;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use echoctl_live::{Access, ClassFeed, ClassPage, CommandRequest, Questions};
 use echoctl_record::{ClassSetup, ClassState, LessonChoice};
+use echoctl_testkit::eventually;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
@@ -53,38 +54,43 @@ impl Room {
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
-        let connection = TcpStream::connect(self.addr).unwrap();
-        // Far longer than any reply takes.
-        connection.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        connection
+        connect(self.addr)
     }
 
-    /// The status and the whole reply to these bytes.
+    /// The reply to these bytes.
     pub(crate) fn raw(&self, request: &[u8]) -> Reply {
-        let mut connection = self.connect();
-        // The server may refuse it before its end.
-        let _ = connection.write_all(request);
-        Reply::read(connection)
+        reply(self.addr, request)
     }
 
-    /// A request with a right `Host`, and these lines of headers.
+    /// The reply to a request with a right `Host`, and these lines of headers.
     pub(crate) fn request(&self, method: &str, rest: &str, headers: &str, body: &str) -> Reply {
+        send(self.addr, &self.text(method, rest, headers, body))
+    }
+
+    fn text(&self, method: &str, rest: &str, headers: &str, body: &str) -> String {
         let (path, addr, length) = (&self.path, self.addr, body.len());
-        self.raw(
-            format!(
-                "{method} {path}{rest} HTTP/1.1\r\nHost: {addr}\r\nContent-Length: {length}\r\n{headers}Connection: close\r\n\r\n{body}"
-            )
-            .as_bytes(),
+        format!(
+            "{method} {path}{rest} HTTP/1.1\r\nHost: {addr}\r\nContent-Length: {length}\r\n{headers}Connection: close\r\n\r\n\
+             {body}"
         )
     }
 
     /// A POST as the page sends it.
     pub(crate) fn post(&self, rest: &str, token: &str, body: &str) -> Reply {
+        send(self.addr, &self.post_text(rest, token, body))
+    }
+
+    /// A teacher's command as bytes, for another thread.
+    pub(crate) fn command_text(&self, body: &str) -> String {
+        self.post_text("/command", &self.token, body)
+    }
+
+    fn post_text(&self, rest: &str, token: &str, body: &str) -> String {
         let headers = format!(
             "Origin: http://{}\r\nContent-Type: application/json\r\nAuthorization: Bearer {token}\r\n",
             self.addr
         );
-        self.request("POST", rest, &headers, body)
+        self.text("POST", rest, &headers, body)
     }
 
     pub(crate) fn command(&self, body: &str) -> Reply {
@@ -98,9 +104,42 @@ impl Room {
         Viewer { lines: BufReader::new(connection) }
     }
 
+    /// A viewer for whom others, that have just left, make room.
+    pub(crate) fn connected_viewer(&self) -> Viewer {
+        eventually("a place is free", || self.admits_viewers());
+        self.viewer("")
+    }
+
+    pub(crate) fn admits_viewers(&self) -> bool {
+        let mut connection = self.connect();
+        write!(connection, "GET {}/events HTTP/1.1\r\nHost: {}\r\n\r\n", self.path, self.addr).unwrap();
+        let mut status = [0; 12];
+        connection.read_exact(&mut status).unwrap();
+        status == *b"HTTP/1.1 200"
+    }
+
     pub(crate) fn show(&self, state: ClassState) {
         self.states.send_replace(Arc::new(state));
     }
+}
+
+fn connect(addr: SocketAddr) -> TcpStream {
+    let connection = TcpStream::connect(addr).unwrap();
+    // Far longer than any reply takes.
+    connection.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    connection
+}
+
+/// The reply to a request.
+pub(crate) fn send(addr: SocketAddr, request: &str) -> Reply {
+    reply(addr, request.as_bytes())
+}
+
+fn reply(addr: SocketAddr, request: &[u8]) -> Reply {
+    let mut connection = connect(addr);
+    // The server may refuse it before its end.
+    let _ = connection.write_all(request);
+    Reply::read(connection)
 }
 
 /// A reply until the end of its connection.
@@ -162,7 +201,7 @@ impl Viewer {
     }
 
     /// The first state that is as `wanted`.
-    pub(crate) fn state(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn state(&mut self, mut wanted: impl FnMut(&Value) -> bool) -> Value {
         loop {
             let (name, state) = self.next();
             if name == "state" && wanted(&state) {
