@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use echoctl_server::{CloseReason, Config, Event, Io, Policy, ReplyQueue, Server, Stats, Totals, runtime};
+use echoctl_server::{
+    CloseReason, Config, Control, Event, Io, Policy, ReplyQueue, Server, Stats, Totals, runtime,
+};
 use echoctl_testkit::DEADLINE;
 pub(crate) use echoctl_testkit::eventually;
 use tokio::sync::oneshot;
@@ -17,6 +19,7 @@ use tokio::sync::oneshot;
 /// A running server. Dropping it shuts it down.
 pub(crate) struct TestServer {
     pub(crate) addr: SocketAddr,
+    pub(crate) control: Control,
     log: Arc<Mutex<EventLog>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<Stats>>,
@@ -40,7 +43,7 @@ impl TestServer {
             ..config
         };
         let server = Server::bind(config).unwrap();
-        let addr = server.local_addr();
+        let (addr, control) = (server.local_addr(), server.control());
         let (stop, stopped) = oneshot::channel();
         let sink = log.clone();
         let emit = move |event| sink.lock().unwrap().record(event);
@@ -48,7 +51,7 @@ impl TestServer {
         let thread = thread::spawn(move || {
             runtime(Some(WORKERS)).unwrap().block_on(server.serve(emit, shutdown)).unwrap()
         });
-        TestServer { addr, log, stop: Some(stop), thread: Some(thread) }
+        TestServer { addr, control, log, stop: Some(stop), thread: Some(thread) }
     }
 
     pub(crate) fn with(policy: Policy) -> TestServer {
@@ -84,11 +87,21 @@ impl TestServer {
 
     /// Waits until the server buffers something that it cannot write: nothing changes in many consecutive stats.
     pub(crate) fn wait_for_a_stall(&self) {
-        eventually("the server stalls", || {
+        self.wait_for_stillness("the server stalls", |stats| stats.buffered > 0);
+    }
+
+    /// Waits until nothing has passed through the server in many stats from now on.
+    pub(crate) fn wait_for_a_quiet_time(&self) {
+        self.log.lock().unwrap().stats.clear();
+        self.wait_for_stillness("nothing moves", |_| true);
+    }
+
+    fn wait_for_stillness(&self, what: &str, condition: impl Fn(&Stats) -> bool) {
+        eventually(what, || {
             let stats = &self.log.lock().unwrap().stats;
             let recent = &stats[stats.len().saturating_sub(STALL_LOOKS)..];
             let is_still = |stats: &Stats| {
-                stats.buffered > 0 && Some(stats.totals) == recent.last().map(|last| last.totals)
+                condition(stats) && Some(stats.totals) == recent.last().map(|last| last.totals)
             };
             recent.len() == STALL_LOOKS && recent.iter().all(is_still)
         });
