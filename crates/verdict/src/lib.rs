@@ -5,7 +5,7 @@
 //!
 //! - [`audit`]: judges what an attack on a server recorded, and decides when it has recorded enough.
 //! - [`flood`]: judges what our own client observed, where it did not read or read slowly.
-//! - [`diagnose`]: finds what one connection of a watched server waits for.
+//! - [`diagnose`], [`diagnose_reader`]: find what one connection of a watched server waits for.
 //! - [`demo`]: judges one side of the demo, whose client stops at a known time.
 //! - [`pressure`]: follows backpressure through the processes of a host to the one that absorbs it.
 //! - [`trend`]: finds the direction of a series of measurements in spite of outliers.
@@ -25,7 +25,7 @@ pub mod trend;
 pub mod unwritten;
 
 pub use advice::Advice;
-pub use connection::diagnose;
+pub use connection::{diagnose, diagnose_reader};
 pub use judgement::Judgement;
 
 /// Seconds without progress from which on a producer counts as held back. Shorter waits are normal: the kernel wakes a writer only

@@ -7,10 +7,12 @@ mod signals;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod unread;
 
 use echoctl_record::{ConnectionCause, ConnectionFigures, ConnectionPhase, Diagnosis};
 
 use signals::Signals;
+pub use unread::diagnose_reader;
 
 /// What the connection waits for, and how long it has.
 pub fn diagnose(figures: &ConnectionFigures) -> Diagnosis {

@@ -144,7 +144,7 @@ impl Stream {
 
 /// Seconds without a read from which on a reader counts as stalled. Longer than the pauses of one that reads once a second, and
 /// short enough that a watch names it after two.
-const STALL_SECONDS: f64 = 1.75;
+pub(super) const STALL_SECONDS: f64 = 1.75;
 
 /// Seconds of sending between two waits up to which they belong together: an open window of a slow reader is filled at once.
 const BURST_SECONDS: f64 = 2.0;

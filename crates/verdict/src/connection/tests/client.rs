@@ -202,3 +202,28 @@ fn one_of_a_unix_socket_stalls_as_well() {
     };
     assert_cause(&figures, ConnectionCause::ClientDoesNotRead, Some(3.0));
 }
+
+#[test]
+fn one_that_leaves_a_few_bytes_unread_does_not_read_in_a_class() {
+    let suspended = ConnectionFigures { client_receive: Some(12), since_client_read: Some(2.0), ..idle() };
+    let expected =
+        Diagnosis { cause: ConnectionCause::ClientDoesNotRead, seconds: Some(2.0), ..Diagnosis::default() };
+
+    assert_cause(&suspended, ConnectionCause::Idle, Some(30.0));
+    assert_eq!(diagnose_reader(&suspended), expected);
+    for calm in [
+        ConnectionFigures { since_client_read: Some(1.0), ..suspended },
+        ConnectionFigures { client_receive: Some(0), ..suspended },
+        ConnectionFigures { client_receive: None, ..suspended },
+    ] {
+        assert_eq!(diagnose_reader(&calm), diagnose(&calm), "{calm:?}");
+    }
+    assert_eq!(diagnose_reader(&slow(20)), diagnose(&slow(20)), "it is seen to read");
+    let stopped = ConnectionFigures { since_client_read: Some(3.0), ..slow(20) };
+    assert_eq!(
+        diagnose(&stopped).cause,
+        ConnectionCause::ClientReadsSlowly,
+        "its window was open a moment ago"
+    );
+    assert_eq!(diagnose_reader(&stopped).cause, ConnectionCause::ClientDoesNotRead);
+}

@@ -2,7 +2,7 @@
 
 use echoctl_record::{ConnectionCause, ConnectionFigures, ConnectionPhase, Diagnosis, SocketTimer};
 
-use super::diagnose;
+use super::{diagnose, diagnose_reader};
 
 mod client;
 mod closed;
