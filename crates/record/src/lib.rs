@@ -52,7 +52,7 @@ mod verdict;
 pub use bystanders::{Bystanders, Service};
 pub use census::{Census, Marked};
 pub use class::{
-    ClassCommand, ClassHistory, ClassPoint, ClassRow, ClassSetup, ClassState, LessonChoice, Mark,
+    ClassCommand, ClassHistory, ClassLog, ClassPoint, ClassRow, ClassSetup, ClassState, LessonChoice, Mark,
     NewQuestion, PolicyChoice, Question, QuestionState,
 };
 pub use connection::{

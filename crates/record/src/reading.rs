@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use crate::{
-    ConnectionLog, Ending, Evidence, Machine, PingSummary, Run, RunError, SCHEMA_VERSION, Sample, Summary,
-    WatchSummary,
+    ClassLog, ConnectionLog, Ending, Evidence, Machine, PingSummary, Run, RunError, SCHEMA_VERSION, Sample,
+    Summary, WatchSummary,
 };
 
 /// The fields of the file, also by the names of version 1.
@@ -32,6 +32,7 @@ struct Record {
     machine: Machine,
     samples: Vec<Sample>,
     connections: Option<ConnectionLog>,
+    class: Option<ClassLog>,
     summary: Option<Summary>,
     ping: Option<PingSummary>,
     #[serde(alias = "watched")]
@@ -68,7 +69,7 @@ pub(crate) fn read(head: &[u8], mut reader: impl BufRead) -> Result<Run, RunErro
     let Record { version, command, started, target, machine, started_at, host, index, of, .. } = record;
     let mut run = Run::new(&version, command, started, target, machine);
     (run.started_at, run.host, run.index, run.of) = (started_at, host, index, of);
-    (run.samples, run.connections) = (record.samples, record.connections);
+    (run.samples, run.connections, run.class) = (record.samples, record.connections, record.class);
     run.ending = Ending::of_parts(record.summary, record.ping, record.watch, record.evidence)?;
     run.upgrade(record.schema_version);
     Ok(run)

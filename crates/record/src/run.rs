@@ -12,8 +12,8 @@ use thiserror::Error;
 
 use crate::intake::Intake;
 use crate::{
-    ConnectionLog, Ending, Evidence, Limit, Machine, PingSummary, SCHEMA_VERSION, Sample, SchemaVersion,
-    Summary, WatchSummary, lines, reading,
+    ClassLog, ConnectionLog, Ending, Evidence, Limit, Machine, PingSummary, SCHEMA_VERSION, Sample,
+    SchemaVersion, Summary, WatchSummary, lines, reading,
 };
 
 /// A recording: the run in a file.
@@ -50,6 +50,9 @@ pub struct Run {
     /// The counters of its connections, by which the recordings of both ends are joined.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connections: Option<ConnectionLog>,
+    /// The moments of a class, if it was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<ClassLog>,
     /// How it ended; `None` if it was interrupted.
     #[serde(flatten)]
     pub ending: Option<Ending>,
@@ -108,6 +111,7 @@ impl Run {
             machine,
             samples: Vec::new(),
             connections: None,
+            class: None,
             ending: None,
         }
     }
@@ -199,6 +203,10 @@ impl Run {
         valid("start", LATEST_START, self.started_at)?;
         for connection in self.connections.iter().flat_map(|log| &log.list) {
             in_order("point of a connection", connection.points.iter().map(|point| point.0))?;
+        }
+        if let Some(class) = &self.class {
+            in_order("moment of the class", class.states.iter().map(|state| state.t))?;
+            in_order("mark of the class", class.marks.iter().map(|mark| mark.t))?;
         }
         valid("readings", LONGEST, self.connections.iter().map(|log| log.took))?;
         let totals =

@@ -2,12 +2,14 @@
 
 mod command;
 mod history;
+mod log;
 mod question;
 mod row;
 mod state;
 
 pub use command::ClassCommand;
 pub use history::{ClassHistory, ClassPoint};
+pub use log::ClassLog;
 pub use question::{LessonChoice, NewQuestion, Question, QuestionState};
 pub use row::ClassRow;
 pub use state::{ClassSetup, ClassState, Mark, PolicyChoice};
