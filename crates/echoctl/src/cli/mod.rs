@@ -11,6 +11,8 @@ use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, V
 
 pub(crate) use called::{called, quoted};
 
+#[cfg(feature = "live")]
+use crate::commands::class;
 use crate::commands::{
     audit, compare, completions, demo, dns, doctor, flood, lesson, man, ping, report, send, serve, supervise,
     watch,
@@ -49,6 +51,8 @@ enum Command {
     Serve(serve::Args),
     Flood(flood::Args),
     Watch(watch::Args),
+    #[cfg(feature = "live")]
+    Class(class::Args),
     Audit(Box<audit::Args>),
     Lesson(lesson::Args),
     Dns(dns::Args),
@@ -114,6 +118,8 @@ impl Cli {
             Command::Serve(args) => serve::run(args),
             Command::Flood(args) => flood::run(args),
             Command::Watch(args) => watch::run(args),
+            #[cfg(feature = "live")]
+            Command::Class(args) => class::run(args),
             Command::Audit(args) => audit::run(&args),
             Command::Lesson(args) => lesson::run(args),
             Command::Dns(args) => dns::run(args),

@@ -2,6 +2,8 @@
 
 mod advice;
 pub(crate) mod audit;
+#[cfg(feature = "live")]
+pub(crate) mod class;
 pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod demo;

@@ -26,6 +26,9 @@ enum Style {
     Error,
     Warning,
     Hint,
+    /// As on paper, whatever the colours of the terminal are.
+    #[cfg(feature = "live")]
+    BlackOnWhite,
     Ink(Ink),
 }
 
@@ -38,6 +41,12 @@ impl Styled {
     /// Text that is less important than the rest.
     pub(crate) fn weak(text: impl fmt::Display) -> Styled {
         Styled { parts: vec![(Style::Ink(Ink::Grey), text.to_string())] }
+    }
+
+    /// Text as on paper, whatever the colours of the terminal are.
+    #[cfg(feature = "live")]
+    pub(crate) fn black_on_white(text: impl fmt::Display) -> Styled {
+        Styled { parts: vec![(Style::BlackOnWhite, text.to_string())] }
     }
 
     /// A message, whose lines may begin with `error:`, `warning:` or `hint:`.
@@ -104,6 +113,8 @@ impl Styled {
                 Style::Error => format!("\x1b[1;31m{text}{}", colour.end()),
                 Style::Warning => format!("\x1b[1;33m{text}{}", colour.end()),
                 Style::Hint => format!("\x1b[1;36m{text}{}", colour.end()),
+                #[cfg(feature = "live")]
+                Style::BlackOnWhite => format!("\x1b[30;107m{text}{}", colour.end()),
                 Style::Ink(ink) => format!("{}{text}{}", colour.begin(*ink), colour.end()),
             }
         };

@@ -185,8 +185,8 @@ fn shown(text: &str, limit: usize) -> Result<String, Refusal> {
 
 const NO_QUESTION: &str = "no question is asked";
 
-/// Characters of a question: legible on a projector.
-const MAX_TEXT: usize = 400;
+/// Characters of a question: legible on a projector, and more than any lesson asks.
+const MAX_TEXT: usize = 500;
 
 /// Characters of a choice.
 const MAX_CHOICE: usize = 200;

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::output::present;
 
 #[derive(Serialize)]
-pub(super) struct ListeningEvent {
+pub(in crate::commands) struct ListeningEvent {
     addr: SocketAddr,
     pid: u32,
     backpressure: &'static str,
@@ -27,7 +27,7 @@ pub(super) struct ListeningEvent {
 }
 
 impl ListeningEvent {
-    pub(super) fn of(listening: &Listening, config: &Config) -> ListeningEvent {
+    pub(in crate::commands) fn of(listening: &Listening, config: &Config) -> ListeningEvent {
         let resume_at = match config.policy {
             Policy::Watermark { resume_at, .. } => Some(resume_at),
             _ => None,
@@ -85,7 +85,7 @@ impl StatsEvent {
 }
 
 #[derive(Serialize)]
-pub(super) struct ClosedEvent {
+pub(in crate::commands) struct ClosedEvent {
     peer: SocketAddr,
     reason: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,7 +95,7 @@ pub(super) struct ClosedEvent {
 }
 
 impl ClosedEvent {
-    pub(super) fn of(peer: SocketAddr, reason: &CloseReason, totals: Totals) -> ClosedEvent {
+    pub(in crate::commands) fn of(peer: SocketAddr, reason: &CloseReason, totals: Totals) -> ClosedEvent {
         let detail = (!reason.is_normal()).then(|| reason.to_string());
         ClosedEvent { peer, reason: reason.name(), detail, totals }
     }

@@ -1,11 +1,11 @@
 //! `echoctl serve`: an echo server with a choice of backpressure policies.
 
 mod args;
-mod json;
+pub(super) mod json;
 #[cfg(feature = "live")]
-mod metrics;
+pub(super) mod metrics;
 mod printer;
-mod text;
+pub(super) mod text;
 
 use std::io;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     let events = Arc::clone(&printer);
     #[cfg(feature = "live")]
     if let Some(addr) = args.metrics {
-        metrics::start(&runtime, addr, &server, Arc::clone(&printer))?;
+        metrics::start(&runtime, addr, &server)?;
     }
 
     if args.until_stdin_ends {
@@ -64,7 +64,7 @@ fn exit_when_stdin_ends() -> Result<(), echoctl_observe::Error> {
 }
 
 /// The failure with what to do about it, in terms of the command line.
-fn failure(error: Error) -> Failure {
+pub(super) fn failure(error: Error) -> Failure {
     let hint = match &error {
         Error::Config(error) => {
             return Failure::usage(format_args!("invalid value for {}: {error}", option(error.setting)));

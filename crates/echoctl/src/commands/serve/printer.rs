@@ -64,12 +64,6 @@ impl Printer {
         }
     }
 
-    /// What the server buffered in the last stats, in bytes.
-    #[cfg(feature = "live")]
-    pub(super) fn buffered(&self) -> u64 {
-        self.last().buffered
-    }
-
     /// Prints the totals and waits until they are written. It is not an error if the reader has gone.
     ///
     /// # Errors

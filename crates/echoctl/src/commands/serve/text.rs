@@ -52,7 +52,7 @@ pub(super) fn greeting(listening: &Listening, config: &Config, memory: MemorySha
 }
 
 /// A sentence about an event other than the greeting and the stats; `None` if it is not worth a line.
-pub(super) fn sentence(event: &Event) -> Option<String> {
+pub(in crate::commands) fn sentence(event: &Event) -> Option<String> {
     match event {
         Event::Closed { reason, .. } if reason.is_normal() => None,
         Event::Closed { peer, reason, totals } => {
