@@ -10,23 +10,23 @@ use echoctl_report::{Chart, charts, compare_page, csv, plain, run_page, svg, tab
 fn main() -> std::io::Result<()> {
     let folder = std::env::args().nth(1).unwrap_or_else(|| ".".to_owned());
     let folder = Path::new(&folder);
-    let (off, on) = (samples(Server::Off), samples(Server::On));
+    let off = run(samples(Server::Off), Verdict::Unbounded);
+    let on = run(samples(Server::On), Verdict::Bounded);
 
     let mut drawn = charts::compare(("OFF", &off), ("ON", &on));
     drawn.truncate(1);
     drawn.extend([
-        charts::queues(&off, &SocketLimits::default()),
-        charts::memory(&on),
-        charts::window(&on),
-        charts::rates(&on),
+        charts::queues(&off.samples, &SocketLimits::default()),
+        charts::memory(&on.samples),
+        charts::window(&on.samples),
+        charts::rates(&on.samples),
     ]);
     for (number, chart) in drawn.iter().enumerate() {
         write(folder, number, chart)?;
     }
     std::fs::write(folder.join("sheet.svg"), svg::sheet(&drawn, svg::Size::WIDE))?;
-    std::fs::write(folder.join("off.csv"), csv::samples(&off))?;
+    std::fs::write(folder.join("off.csv"), csv::samples(&off.samples))?;
 
-    let (off, on) = (run(off, Verdict::Unbounded), run(on, Verdict::Bounded));
     println!("{}", tables::ending(&off).unwrap_or_default().to_text());
     std::fs::write(folder.join("off.html"), run_page(&off).footer("Invented numbers.").to_string())?;
     std::fs::write(folder.join("on.html"), run_page(&on).to_string())?;

@@ -2,16 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
+use echoctl_record::{Ending, Run};
 use echoctl_report::{charts, compare_page, tables};
 
 use crate::commands::report::{FOOTER, source, terminal};
-use crate::exit::{Exit, Outcome};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::output;
 use crate::output::file::OutputFile;
 
 /// Draw two recordings on one time axis
 ///
-/// Compares two servers under the same load, or one server before and after a change. Prints charts and a table, unless an
+/// Compares two servers under the same load, or one server before and after a change; or two watches. Prints charts and a table, unless an
 /// output file is given. The first run is drawn in solid orange, the second in dashed blue.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -47,14 +48,28 @@ pub(crate) fn run(args: Args) -> Outcome {
     let is_drawn = page.is_none() || args.plain;
     let (one, other) = (source::read(&args.first)?, source::read(&args.second)?);
     let (first, second) = names(&args.first, &args.second);
+    if let (Some(a), Some(b)) = (kind(&one), kind(&other))
+        && a != b
+    {
+        let why = format!("cannot compare {first}, {a}, with {second}, {b}: they measure different things");
+        return Err(Failure::usage(why).hint("compare takes two runs of one kind; report draws each"));
+    }
 
     let written = page.map(|file| {
         let page = compare_page((&first, &one), (&second, &other)).footer(FOOTER);
         file.save(page.to_string())
     });
     if is_drawn {
-        for chart in charts::compare((&first, &one.samples), (&second, &other.samples)) {
+        for (name, run) in [(&first, &one), (&second, &other)] {
+            if let Some(worst) = run.watch().and_then(tables::worst) {
+                terminal::sentence(&format!("{name}: {worst}"))?;
+            }
+        }
+        for chart in charts::compare((&first, &one), (&second, &other)) {
             terminal::chart(&chart)?;
+        }
+        for table in tables::culprits_of([(&first, &one), (&second, &other)]) {
+            terminal::table(&table)?;
         }
         if let (Some(one), Some(other)) = (tables::ending(&one), tables::ending(&other)) {
             terminal::table(&tables::side_by_side((&first, one), (&second, other)))?;
@@ -62,6 +77,15 @@ pub(crate) fn run(args: Args) -> Outcome {
     }
     written.transpose()?;
     Ok(Exit::Done)
+}
+
+/// What a run is; `None` for one that was interrupted.
+fn kind(run: &Run) -> Option<&'static str> {
+    run.ending.as_ref().map(|ending| match ending {
+        Ending::Flood { .. } | Ending::Audit { .. } => "a load that was not read",
+        Ending::Ping { .. } => "a ping",
+        Ending::Watch { .. } => "a watch",
+    })
 }
 
 /// Names of the runs: their files' names, or their paths if those names are equal.

@@ -218,6 +218,21 @@ fn both_ends_of_connections_are_joined() {
         "{drawn}"
     );
     assert!(drawn.contains("3 connections of ash joined with oak"), "{drawn}");
+    // The client did not see the server. What the join knows is said everywhere.
+    let said = client.summary().unwrap().reason.as_ref().unwrap();
+    assert!(!said.contains("stopped reading") && said.contains("its memory is not visible"), "{said}");
+    let words = drawn.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("Reason for the verdict: the server had read "), "{drawn}");
+    assert!(
+        !words.contains("memory is not visible") && words.contains("maximum inside the server"),
+        "{drawn}"
+    );
+
+    // Hosts of one name, as clones and containers are.
+    server.host.clone_from(&client.host);
+    server.write(fs::File::create(&there).unwrap()).unwrap();
+    let drawn = report(&["--join"], &[there, here]);
+    assert!(drawn.contains("3 connections of client joined with server"), "{drawn}");
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
-use echoctl_record::{Ending, Machine, Run, Sample, Summary, Verdict};
+use echoctl_record::{
+    ConnectionCause, ConnectionRow, Ending, Machine, PingSummary, Run, Sample, Summary, Verdict, WatchSummary,
+};
 
 /// A record in `folder`: a client that reads for two seconds and stops for two. The share `buffered` of what it then sends stays
 /// inside the server.
@@ -106,6 +108,86 @@ fn two_records_share_one_axis() {
 
     assert!(drawn.contains("off: 40 MiB") && drawn.contains("on: 0 B"), "{drawn}");
     assert!(std::fs::read_to_string(page).unwrap().contains("<h1>off and on</h1>"));
+}
+
+/// The same recording as that of a watch or a ping.
+fn as_kind(file: &Path, name: &str, ending: Ending) -> PathBuf {
+    let mut run = Run::read(&std::fs::read(file).unwrap()).unwrap();
+    run.ending = Some(ending);
+    let path = file.with_file_name(name);
+    run.write(std::fs::File::create(&path).unwrap()).unwrap();
+    path
+}
+
+fn stalled_watch() -> Ending {
+    let row = ConnectionRow {
+        client: "127.0.0.1:38340".to_owned(),
+        cause: ConnectionCause::ClientDoesNotRead,
+        cause_seconds: Some(265.0),
+        server_send: 3 << 20,
+        ..ConnectionRow::default()
+    };
+    Ending::Watch { watch: WatchSummary { top: vec![row], max_queued: 3 << 20, ..WatchSummary::default() } }
+}
+
+#[test]
+fn a_watch_begins_with_who_stalls() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = as_kind(&record(folder.path(), "run.json", 1.0), "watch.json", stalled_watch());
+    let page = folder.path().join("page.html");
+
+    let drawn = stdout(&mut echoctl(&["report".as_ref(), &file]));
+    echoctl(&["report".as_ref(), &file, "-o".as_ref(), &page]).assert().success();
+
+    let who = "127.0.0.1:38340: client does not read (265 s), 3 MiB queued.";
+    assert!(drawn.starts_with(who), "{drawn}");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (lead, charts) = (page.find(who).unwrap(), page.find("<svg").unwrap());
+    let table = page.find("What connections waited for").unwrap();
+    assert!(lead < table && table < charts, "the worst first, and the charts last");
+    assert!(!page.contains("Not visible here: the client"), "its clients have one window each");
+}
+
+#[test]
+fn only_runs_of_one_kind_are_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let flood = record(folder.path(), "flood.json", 1.0);
+    let watch = as_kind(&flood, "watch.json", stalled_watch());
+    let later = as_kind(&flood, "later.json", stalled_watch());
+    let ping = as_kind(&flood, "ping.json", Ending::Ping { ping: PingSummary::default() });
+
+    for (one, other) in [(&flood, &watch), (&ping, &watch), (&flood, &ping)] {
+        let assert = echoctl(&["compare".as_ref(), one, other]).assert().code(2);
+        let error = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+        assert!(error.contains("they measure different things"), "{error}");
+    }
+    let both = stdout(&mut echoctl(&["compare".as_ref(), &watch, &later]));
+
+    for expected in [
+        "watch: 127.0.0.1:38340: client does not read (265 s), 3 MiB queued.",
+        "Bytes in the kernels' queues",
+        "later: Connections that waited",
+    ] {
+        assert!(both.contains(expected), "{expected}: {both}");
+    }
+    assert!(!both.contains("Sent"), "{both}");
+}
+
+#[test]
+fn a_ping_without_a_backlog_is_its_round_trip_times() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = record(folder.path(), "run.json", 0.0);
+    let ping = as_kind(&file, "ping.json", Ending::Ping { ping: PingSummary::default() });
+    let page = folder.path().join("page.html");
+
+    let drawn = stdout(&mut echoctl(&["report".as_ref(), &ping]));
+    echoctl(&["report".as_ref(), &ping, "-o".as_ref(), &page]).assert().success();
+
+    let page = std::fs::read_to_string(page).unwrap();
+    for text in [&drawn, &page] {
+        assert!(!text.contains("Bytes in flight") && !text.contains("Receive window"), "{text}");
+    }
+    assert!(page.contains("no queue and no window is worth a chart"), "{page}");
 }
 
 #[test]

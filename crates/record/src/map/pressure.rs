@@ -74,7 +74,7 @@ pub enum PressureRole {
     Discards,
     /// It reads on, its memory is steady, and other outputs of it flow: what it reads may be for these.
     ServesOthers,
-    /// It reads on. What becomes of the bytes is not known yet, or cannot be told: it reads too little, or its memory is not visible.
+    /// It reads on. What becomes of the bytes is not known yet, or cannot be known: it reads too little, or its memory is not visible.
     ReadsOn,
     /// It has no input: it makes or holds the data, and waits.
     Waits,

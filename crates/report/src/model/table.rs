@@ -86,7 +86,9 @@ impl Table {
         let is_figure = |field: &String| {
             let unsigned = field.trim().trim_start_matches(['-', '+', '−']);
             let is_short = field.len() < 16 && unsigned.split(' ').count() <= 2;
-            is_short && unsigned.starts_with(|first: char| first.is_ascii_digit())
+            // Not an address.
+            let is_number = !unsigned.contains(':') && unsigned.matches('.').count() < 2;
+            is_short && is_number && unsigned.starts_with(|first: char| first.is_ascii_digit())
         };
         fields().next().is_some() && fields().all(|field| is_figure(field) || is_absent(field))
     }

@@ -24,23 +24,25 @@ pub fn run_page(run: &Run) -> Page {
         let chart = charts::latencies(&ping.latencies);
         page = page.section(with_charts(Section::new("Round-trip times").paragraph(LATENCIES), [chart]));
     }
-    page = page
-        .section(where_the_bytes_were(samples, &run.machine.socket_limits()))
-        .section(memory_in_use(run))
-        .section(with_charts(
-            Section::new("Flow control").paragraph(FLOW_CONTROL),
-            charts::output(samples).into_iter().chain([charts::window(samples), charts::rates(samples)]),
-        ));
+    if let Some(watch) = run.watch() {
+        page = connections(watch).into_iter().fold(page, Page::section);
+    }
+    if run.ping().is_some() && !charts::has_backlog(samples) {
+        let most = samples.iter().map(Sample::in_flight).max().unwrap_or(0);
+        let text = format!(
+            "At most {} were on their way at a time: no queue and no window is worth a chart.",
+            Bytes(most)
+        );
+        page = page.section(Section::new("Where the bytes were").paragraph(text));
+    } else {
+        let flow_control = Section::new("Flow control").paragraph(FLOW_CONTROL);
+        page = page
+            .section(where_the_bytes_were(samples, &run.machine.socket_limits()))
+            .section(memory_in_use(run))
+            .section(with_charts(flow_control, charts::flow_control(run)));
+    }
     if let Some(clients) = run.evidence().and_then(|evidence| evidence.bystanders.as_ref()) {
         page = page.section(Section::new("Other clients").table(tables::other_clients(clients)));
-    }
-    if let Some(watch) = run.watch() {
-        let tables: Vec<Table> =
-            [tables::culprits(watch), tables::listeners(watch)].into_iter().flatten().collect();
-        if !tables.is_empty() {
-            let section = Section::new("What connections waited for").paragraph(WAITING);
-            page = page.section(tables.into_iter().fold(section, Section::table));
-        }
     }
     if let Some(table) = tables::ending(run) {
         page = page.section(Section::new("Totals").table(table));
@@ -51,6 +53,10 @@ pub fn run_page(run: &Run) -> Page {
 /// The page of two runs on the same axes, each with its name.
 pub fn compare_page(first: (&str, &Run), second: (&str, &Run)) -> Page {
     let outcome = |(name, run): (&str, &Run)| {
+        if let Some(watch) = run.watch() {
+            let worst = tables::worst(watch).unwrap_or_else(|| "No connection waited.".to_owned());
+            return Some(format!("{name}: at most {} in queues. {worst}", Bytes(watch.max_queued)));
+        }
         let summary = run.summary()?;
         let verdict = summary.verdict.map_or(String::new(), |verdict| format!("{verdict}, "));
         let memory =
@@ -58,9 +64,13 @@ pub fn compare_page(first: (&str, &Run), second: (&str, &Run)) -> Page {
         Some(format!("{name}: {verdict}{}.", memory.unwrap_or(format!("{} sent", Bytes(summary.produced)))))
     };
     let lead: Vec<String> = [outcome(first), outcome(second)].into_iter().flatten().collect();
-    let charts = charts::compare((first.0, &first.1.samples), (second.0, &second.1.samples));
     let mut page = Page::new(format!("{} and {}", first.0, second.0), lead.join(" "))
-        .section(with_charts(Section::new("Side by side"), charts));
+        .section(with_charts(Section::new("Side by side"), charts::compare(first, second)));
+    let culprits: Vec<Table> = tables::culprits_of([first, second]);
+    if !culprits.is_empty() {
+        let section = Section::new("What connections waited for").paragraph(WAITING);
+        page = page.section(culprits.into_iter().fold(section, Section::table));
+    }
     if let (Some(one), Some(other)) = (tables::ending(first.1), tables::ending(second.1)) {
         page = page
             .section(Section::new("Totals").table(tables::side_by_side((first.0, one), (second.0, other))));
@@ -70,6 +80,14 @@ pub fn compare_page(first: (&str, &Run), second: (&str, &Run)) -> Page {
         (second.0, tables::environment(second.1)),
     );
     with_environment(page, "The machines", environment)
+}
+
+/// What the connections of a watched server waited for.
+fn connections(watch: &WatchSummary) -> Option<Section> {
+    let tables: Vec<Table> =
+        [tables::culprits(watch), tables::listeners(watch)].into_iter().flatten().collect();
+    let section = Section::new("What connections waited for").paragraph(WAITING);
+    (!tables.is_empty()).then(|| tables.into_iter().fold(section, Section::table))
 }
 
 fn with_environment(page: Page, heading: &str, environment: Table) -> Page {
@@ -126,8 +144,9 @@ fn watch_lead(watch: &WatchSummary) -> String {
         .server_memory_growth
         .map_or(String::new(), |bytes| format!(" The server's memory grew by at most {}.", Bytes(bytes)));
     let seconds = Seconds(watch.seconds);
+    let who = tables::worst(watch).map_or(String::new(), |worst| format!("{worst} "));
     format!(
-        "Watched for {seconds} without sending anything: {connections}, at most {most} at the same time, with at most \
+        "{who}Watched for {seconds} without sending anything: {connections}, at most {most} at the same time, with at most \
          {queued} in their queues.{memory}"
     )
 }

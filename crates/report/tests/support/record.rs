@@ -25,7 +25,7 @@ pub(crate) fn check_run(run: &Run, length: usize) {
     let empty = Run::new("", Vec::new(), 0, String::new(), Machine::default());
     let compared = [(run, run), (run, &empty), (&empty, run)].map(|(one, other)| {
         check_markup(&compare_page(("one", one), ("two", other)).to_string(), length);
-        charts::compare(("one", &one.samples), ("two", &other.samples))
+        charts::compare(("one", one), ("two", other))
     });
     let latencies = run.ping().map(|ping| charts::latencies(&ping.latencies));
     for chart in own.iter().chain(compared.iter().flatten()).chain(&latencies) {

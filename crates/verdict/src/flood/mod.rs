@@ -26,6 +26,7 @@ use echoctl_record::{Evidence, Point, Verdict};
 use crate::judgement::only;
 use crate::{Judgement, audit};
 pub use cause::Cause;
+pub use reason::joined_reason;
 use signals::Signals;
 
 /// What a flood observed besides its evidence. Sizes in bytes.

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use echoctl_record::{Bytes, Seconds, count};
+use echoctl_record::{Bytes, Sample, Seconds, Summary, count};
 
 use super::OtherInput;
 use super::cause::Cause;
@@ -15,10 +15,15 @@ pub(super) fn reason(cause: Cause, signals: &Signals, by_audit: &str) -> String 
     let (read, growth) = (Bytes(s.read), Bytes(s.growth()));
     let (longest_wait, last_wait) = (Seconds(s.observed.longest_wait), Seconds(s.stall.stalled_for));
     let (memory, others) = (memory(s), others(s));
+    // The client's kernel knows what the server's kernel has acknowledged, and not what the server has read of it.
+    let (stopped_reading, has_read) = match s.sees_server {
+        true => ("the server stopped reading", "the server read"),
+        false => ("the server's kernel accepted no more", "the server's kernel accepted"),
+    };
     match cause {
         Cause::Audit(_) => by_audit.to_owned(),
         Cause::StoppedReading => format!(
-            "the server stopped reading after {read} of input and held the producer back for {longest_wait}{memory}"
+            "{stopped_reading} after {read} of input and held the producer back for {longest_wait}{memory}"
         ),
         Cause::ReadAsFastAsReplies => {
             let is_most = s.stall.pressed_for >= MOST_OF_RUN * s.duration;
@@ -37,22 +42,22 @@ pub(super) fn reason(cause: Cause, signals: &Signals, by_audit: &str) -> String 
                 true => format!(", while {others}"),
                 false => format!(": {}", retained(s.growth() as f64 / s.read.max(1) as f64)),
             };
-            format!("the server read {read}{pace}, and its memory grew by {growth}{share}")
+            format!("{has_read} {read}{pace}, and its memory grew by {growth}{share}")
         }
         Cause::GrewWithOthers => format!(
             "the server's memory grew by {growth}, but it read only {read} from this flood, while {others}"
         ),
         Cause::StoppedForAnotherReason => format!(
-            "the server stopped reading after {read} of input, but its output had room in the kernel: it waits for something else than \
+            "{stopped_reading} after {read} of input, but its output had room in the kernel: it waits for something else than \
              its reader"
         ),
         Cause::MayBePausing => format!(
-            "the server stopped reading after {read} of input and held the producer back for {last_wait}, but it had paused for {} \
+            "{stopped_reading} after {read} of input and held the producer back for {last_wait}, but it had paused for {} \
              before, and may only pause again",
             Seconds(s.stall.pause)
         ),
         Cause::DidNotGoOn => format!(
-            "the server stopped reading after {read} of input, and neither read nor wrote once its replies were read: it may be \
+            "{stopped_reading} after {read} of input, and neither read nor wrote once its replies were read: it may be \
              deadlocked"
         ),
         Cause::BufferedThenStopped => {
@@ -66,12 +71,12 @@ pub(super) fn reason(cause: Cause, signals: &Signals, by_audit: &str) -> String 
             // The longest wait is the figure that everything else shows, if it is the one at the end.
             let wait = if s.observed.longest_wait < STALL_SECONDS { longest_wait } else { last_wait };
             format!(
-                "the server stopped reading after {read} of input and held the producer back, but for only {wait}; it takes \
+                "{stopped_reading} after {read} of input and held the producer back, but for only {wait}; it takes \
                  {STALL_SECONDS:.0} s to tell a limit from a pause"
             )
         }
         Cause::MemoryUnseen => {
-            format!("the server read {read}, and its memory is not visible: it may buffer all of it")
+            format!("{has_read} {read}, and its memory is not visible: it may buffer all of it")
         }
         Cause::NotInMemory => format!(
             "the server read {} more than it wrote back, but its memory grew by only {growth}: it drops replies, does not echo, \
@@ -87,10 +92,27 @@ pub(super) fn reason(cause: Cause, signals: &Signals, by_audit: &str) -> String 
             Bytes(s.in_flight)
         ),
         Cause::BufferedSome => format!(
-            "the server read {read}, and its memory grew by {growth}: too much for a server that buffers nothing, and too little \
+            "{has_read} {read}, and its memory grew by {growth}: too much for a server that buffers nothing, and too little \
              for one that buffers everything"
         ),
     }
+}
+
+/// What the recordings of both hosts show of a client that was held back, in place of the reason of a client that did not see the
+/// server. `None` if it was not held back.
+pub fn joined_reason(summary: &Summary, samples: &[Sample]) -> Option<String> {
+    let peak = samples.iter().max_by_key(|sample| sample.in_flight())?;
+    let read = Bytes(peak.server_read?);
+    let memory = match summary.server_memory_growth {
+        Some(0) => "; its memory did not grow".to_owned(),
+        Some(growth) => format!("; its memory grew by at most {}", Bytes(growth)),
+        None => String::new(),
+    };
+    let waited = Seconds(summary.stalled_seconds);
+    (summary.stalled_seconds > 0.0).then(|| {
+        let sent = Bytes(peak.produced);
+        format!("the server had read {read} of {sent} when the producer was held back, for {waited}{memory}")
+    })
 }
 
 /// What memory adds to a bounded verdict.

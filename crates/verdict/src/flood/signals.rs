@@ -20,8 +20,10 @@ pub(super) struct Signals {
     pub(super) goes_on: Option<bool>,
     /// Duration of the run.
     pub(super) duration: f64,
-    /// Input that the server has read.
+    /// Input that the server has read; where that is not visible, what its kernel has accepted.
     pub(super) read: u64,
+    /// Whether the server's end of the connections is visible.
+    pub(super) sees_server: bool,
     /// The most that it had read and not written back.
     pub(super) unwritten: u64,
     /// Sent and not read back at the end.
@@ -42,6 +44,7 @@ impl Signals {
             goes_on: goes_on(evidence, &last),
             duration: evidence.max_duration,
             read: last.server_read().max(observed.read),
+            sees_server: last.sample.server_read.is_some(),
             unwritten: observed.unwritten.max(last.server_read().saturating_sub(last.server_written())),
             in_flight: last.sample.produced.saturating_sub(last.sample.consumed),
             kernel_buffering: evidence.kernel_buffering,

@@ -1,6 +1,6 @@
 //! Verdicts on constructed floods, each of a kind that once got a wrong verdict.
 
-use echoctl_record::{Bystanders, Disconnect, DisconnectKind, Drain, Sample, Service, Verdict};
+use echoctl_record::{Bystanders, Disconnect, DisconnectKind, Drain, Sample, Service, Summary, Verdict};
 
 use super::*;
 
@@ -63,6 +63,41 @@ fn a_queue_that_fills_and_drains_to_a_slow_reader_is_bounded() {
 
     assert_eq!(judgement.verdict, Verdict::Bounded, "{judgement:?}");
     assert!(judgement.reason.contains("held the producer back for 5.5 s"), "{judgement:?}");
+}
+
+#[test]
+fn what_a_hidden_server_has_read_is_not_stated() {
+    let mut evidence =
+        flood(6, |t| Moment { taken: (64.0 * t).min(5.0), given: 1.0, memory: None, blocked: t > 0.5 });
+    for point in &mut evidence.points {
+        let sample = &mut point.sample;
+        sample.server_received = sample.server_read.take();
+        sample.server_written = None;
+    }
+
+    let judgement = judge(evidence.clone(), observed(&evidence, 5.5));
+
+    let reason = &judgement.reason;
+    assert!(!reason.contains("stopped reading") && !reason.contains("server read"), "{reason}");
+    assert!(reason.contains("the server's kernel accepted"), "{reason}");
+}
+
+#[test]
+fn both_hosts_know_what_the_server_has_read() {
+    let sample = Sample { produced: 4 << 20, server_read: Some(1 << 20), ..Sample::default() };
+    let summary = Summary {
+        stalled_seconds: 4.8,
+        server_memory_growth: Some(64 << 10),
+        ..Summary::new("a:7".to_owned())
+    };
+
+    assert_eq!(
+        joined_reason(&summary, &[sample]).as_deref(),
+        Some(
+            "the server had read 1 MiB of 4 MiB when the producer was held back, for 4.8 s; its memory grew by at most 64 KiB"
+        )
+    );
+    assert_eq!(joined_reason(&Summary { stalled_seconds: 0.0, ..summary }, &[sample]), None);
 }
 
 #[test]

@@ -20,7 +20,10 @@ pub(super) fn page(summary: &Summary, run: &Run) -> Page {
     // A single request fills neither a queue nor the window, so they say nothing about the server.
     let input = [charts::queues(samples, &run.machine.socket_limits()), charts::window(samples)];
     let input = input.into_iter().filter(|_| summary.attack.evidence.repeats);
-    let charts = [charts::memory(samples)].into_iter().chain(charts::output(samples)).chain(input);
+    let charts = [charts::memory(samples)]
+        .into_iter()
+        .chain(charts::output(samples, charts::Clients::One))
+        .chain(input);
     let over_time = charts.fold(Section::new("Over time"), Section::chart);
     let mut page = Page::new(title, headline(summary)).section(reasons.table(evidence(summary)));
     let clients = other_clients(summary);

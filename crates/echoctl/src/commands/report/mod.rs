@@ -100,19 +100,22 @@ pub(crate) fn run(args: Args) -> Outcome {
 
 fn draw(combined: &Combined) -> std::io::Result<()> {
     let run = &combined.run;
+    if let Some(watch) = run.watch() {
+        if let Some(worst) = tables::worst(watch) {
+            terminal::sentence(&format!("{worst}\n"))?;
+        }
+        for table in [tables::culprits(watch), tables::listeners(watch)].into_iter().flatten() {
+            terminal::table(&table)?;
+        }
+    }
     for chart in visible(run) {
         terminal::chart(&chart)?;
     }
-    if let Some(sample) = tables::peak_sample(&run.samples) {
+    if let Some(sample) = tables::peak_sample(&run.samples).filter(|_| has_queues(run)) {
         terminal::table(&tables::path(sample, &run.machine.socket_limits()))?;
     }
     if let Some(clients) = run.evidence().and_then(|evidence| evidence.bystanders.as_ref()) {
         terminal::table(&Table { caption: "Other clients".to_owned(), ..tables::other_clients(clients) })?;
-    }
-    if let Some(watch) = run.watch() {
-        for table in [tables::culprits(watch), tables::listeners(watch)].into_iter().flatten() {
-            terminal::table(&table)?;
-        }
     }
     if let Some(table) = tables::ending(run) {
         terminal::table(&table)?;
@@ -133,16 +136,18 @@ fn draw(combined: &Combined) -> std::io::Result<()> {
 /// The charts of a run that have something to show.
 fn visible(run: &Run) -> Vec<Chart> {
     let samples = &run.samples;
-    let limits = run.machine.socket_limits();
-    let all = [
-        charts::queues(samples, &limits),
-        charts::memory(samples),
-        charts::window(samples),
-        charts::rates(samples),
-    ];
-    let latencies = run.ping().map(|ping| charts::latencies(&ping.latencies));
-    let all = latencies.into_iter().chain(all).chain(charts::output(samples));
-    all.filter(|chart| !chart.series.is_empty()).collect()
+    let mut all: Vec<Chart> = run.ping().map(|ping| charts::latencies(&ping.latencies)).into_iter().collect();
+    if has_queues(run) {
+        all.extend([charts::queues(samples, &run.machine.socket_limits()), charts::memory(samples)]);
+        all.extend(charts::flow_control(run));
+    }
+    all.retain(|chart| !chart.series.is_empty());
+    all
+}
+
+/// Whether the queues of a run are worth a chart: those of a ping usually hold one frame.
+fn has_queues(run: &Run) -> bool {
+    run.ping().is_none() || charts::has_backlog(&run.samples)
 }
 
 /// The last line of each page of a run.

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use echoctl_record::{
-    Bytes, ClockOffset, ConnectionLog, Ending, JoinError, Joined, Latency, MergeError, Run, count, join,
-    merge, starts,
+    Bytes, ClockOffset, ConnectionLog, Ending, JoinError, Joined, Latency, MergeError, Queue, Queues, Run,
+    Sample, Summary, count, join, merge, starts,
 };
 use echoctl_report::{Section, Table, tables};
+use echoctl_verdict::flood::joined_reason;
 
 use super::source;
 use crate::exit::{Exit, Failure};
@@ -73,8 +74,12 @@ impl Combined {
         let mut parts = Vec::new();
         for (file, client) in &clients {
             let joined = join(client, server).map_err(|error| unjoined(file, server_file, error))?;
-            sentences.extend(told(&label(file, client), &label(server_file, server), &joined));
+            let [client_label, server_label] = labels([(file, client), (server_file, server)]);
+            sentences.extend(parts_of(&client_label, &server_label, &joined));
             let mut run = joined.run;
+            if let Some(Ending::Flood { summary }) = &mut run.ending {
+                see_server(summary, client, &run.samples);
+            }
             // On the server's clock, which all of them share.
             if let (Some(start), ClockOffset::Estimated { ahead: Some(ahead), .. }) =
                 (run.started_at, joined.offset)
@@ -115,8 +120,17 @@ fn client_log(runs: &[Run]) -> Option<&ConnectionLog> {
     runs.iter().filter_map(|run| run.connections.as_ref()).find(|log| log.is_incomplete)
 }
 
+/// Puts what both recordings show in place of what the client could not see.
+fn see_server(summary: &mut Summary, client: &Run, samples: &[Sample]) {
+    if client.samples.iter().any(|sample| sample.server_read.is_some()) {
+        return;
+    }
+    summary.reason = joined_reason(summary, samples);
+    summary.inside_server = samples.iter().filter_map(|sample| Queues::of(sample)[Queue::Inside]).max();
+}
+
 /// What a joined recording of a client is made of.
-fn told(client: &str, server: &str, joined: &Joined) -> Vec<String> {
+fn parts_of(client: &str, server: &str, joined: &Joined) -> Vec<String> {
     let numbers = joined.connections;
     let all = match numbers.joined == numbers.of_client {
         true => format!("{} of {client} joined with {server}", count(numbers.joined as u64, "connection")),
@@ -175,9 +189,15 @@ fn unjoined(client: &Path, server: &Path, error: JoinError) -> Failure {
     }
 }
 
-/// The name of a machine: its host, or else its file.
-fn label(file: &Path, run: &Run) -> String {
-    run.host.clone().unwrap_or_else(|| name(file))
+/// The names of two machines: their hosts. Where these are equal, as of containers, or unknown, their files.
+fn labels(of: [(&Path, &Run); 2]) -> [String; 2] {
+    let all = [
+        of.map(|(file, run)| run.host.clone().unwrap_or_else(|| name(file))),
+        of.map(|(file, _)| name(file)),
+        of.map(|(file, _)| file.display().to_string()),
+    ];
+    let [.., paths] = all.clone();
+    all.into_iter().find(|[one, other]| one != other).unwrap_or(paths)
 }
 
 /// The name of a file without its folder and extension.

@@ -22,7 +22,7 @@ pub(crate) fn table(table: &Table) -> io::Result<()> {
 }
 
 /// Prints a sentence.
-pub(super) fn sentence(text: &str) -> io::Result<()> {
+pub(crate) fn sentence(text: &str) -> io::Result<()> {
     print(wrap(text, columns().min(100)).join("\n"))
 }
 

@@ -13,15 +13,32 @@ mod windows;
 
 use std::ops::RangeInclusive;
 
-use echoctl_record::{Queue, Queues, Sample, SocketLimits};
+use echoctl_record::{Queue, Queues, Run, Sample, SocketLimits};
 
 pub use compare::compare;
 pub use latencies::latencies;
 pub use phases::{phases, stall};
 pub use rates::rates;
-pub use windows::{output, window};
+pub use windows::{Clients, output, window};
 
 use crate::{Chart, Ink, Series, Stroke, Unit};
+
+/// Whether enough waited anywhere in a run that its queues, windows and memory are worth drawing. Of a ping, usually one frame does.
+pub fn has_backlog(samples: &[Sample]) -> bool {
+    samples.iter().any(|sample| sample.in_flight() >= BACKLOG || sample.window == Some(0))
+}
+
+/// That of a watched server says nothing while it is open: its clients may never send.
+fn is_window_of_interest(run: &Run) -> bool {
+    run.watch().is_none() || run.samples.iter().any(|sample| sample.window == Some(0))
+}
+
+/// The charts of flow control: what is pending, the windows, and the rates.
+pub fn flow_control(run: &Run) -> Vec<Chart> {
+    let clients = if run.watch().is_some() { Clients::Many } else { Clients::One };
+    let window = is_window_of_interest(run).then(|| window(&run.samples));
+    output(&run.samples, clients).into_iter().chain(window).chain([rates(&run.samples)]).collect()
+}
 
 /// The five queues from the producer (top) to the consumer (bottom). Their sum is what was produced and not yet consumed.
 ///
@@ -137,6 +154,9 @@ fn finish(chart: Chart, samples: &[Sample], text: &str) -> Chart {
 fn peak(chart: &Chart, name: &str) -> Option<f64> {
     chart.peak(chart.series.iter().find(|series| series.label == name)?)
 }
+
+/// Bytes in flight from which on a run has a backlog: more than the frames of a ping, and less than any full queue.
+const BACKLOG: u64 = 64 << 10;
 
 /// The band of the bytes in the server's own memory.
 const INSIDE: &str = Queue::Inside.label();

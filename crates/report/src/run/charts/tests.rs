@@ -1,5 +1,7 @@
 //! Tests of the charts of a run, on invented samples.
 
+use echoctl_record::{Ending, Machine, WatchSummary};
+
 use super::*;
 
 /// 20 samples per second: reads to 2 s, stops until 6 s, reads again until all is back at 8 s; then a second of quiet.
@@ -106,7 +108,8 @@ fn runs_with_at_most_one_sample_have_charts() {
         {
             assert!(crate::draw::svg::draw(&chart, crate::svg::Size::WIDE).contains("<svg"));
         }
-        assert!(compare(("a", &samples), ("b", &samples)).len() <= 3);
+        let run = flood(&samples);
+        assert!(compare(("a", &run), ("b", &run)).len() <= 3);
     }
 }
 
@@ -119,11 +122,54 @@ fn a_rate_is_the_growth_of_a_counter_per_second() {
     assert_eq!(chart.series[1].at(4.0), Some(0.0));
 }
 
+fn flood(samples: &[Sample]) -> Run {
+    let mut run = Run::new("", vec![], 0, "x".to_owned(), Machine::default());
+    run.samples = samples.to_vec();
+    run
+}
+
+/// The watch of a server to which nothing is sent, and whose window stays open.
+fn watch(samples: &[Sample]) -> Run {
+    let silent = |sample: &Sample| Sample {
+        produced: 0,
+        is_echo: Some(false),
+        server_received: Some(0),
+        server_read: Some(0),
+        window: Some(65_536),
+        ..*sample
+    };
+    let mut run = flood(&samples.iter().map(silent).collect::<Vec<_>>());
+    run.ending = Some(Ending::Watch { watch: WatchSummary::default() });
+    run
+}
+
+#[test]
+fn two_watches_differ_in_their_queues() {
+    let run = watch(&stalled_run());
+
+    let titles: Vec<String> =
+        compare(("a", &run), ("b", &run)).into_iter().map(|chart| chart.title).collect();
+
+    assert!(titles.iter().any(|title| title == "Bytes in the kernels' queues"), "{titles:?}");
+    assert!(!titles.iter().any(|title| title == "Sent"), "{titles:?}");
+}
+
+#[test]
+fn an_open_window_of_a_watch_is_not_drawn() {
+    let mut run = watch(&stalled_run());
+    let has_window =
+        |run: &Run| flow_control(run).iter().any(|chart| chart.title.starts_with("Receive window"));
+
+    assert!(!has_window(&run));
+    run.samples[7].window = Some(0);
+    assert!(has_window(&run));
+}
+
 #[test]
 fn two_runs_share_their_axes_and_differ_in_stroke() {
     let samples = stalled_run();
 
-    let charts = compare(("a", &samples), ("b", &samples[..100]));
+    let charts = compare(("a", &flood(&samples)), ("b", &flood(&samples[..100])));
 
     assert_eq!(charts.len(), 3);
     for chart in charts {
@@ -182,19 +228,21 @@ fn a_server_that_pushes_has_no_inside_and_no_open_window() {
 #[test]
 fn a_server_that_pushes_shows_its_output_and_the_clients_window() {
     let mut samples = stalled_run();
-    assert!(output(&samples).is_none(), "an echo has queues");
+    assert!(output(&samples, Clients::One).is_none(), "an echo has queues");
     for sample in &mut samples {
         sample.is_echo = Some(false);
         sample.server_written = Some(sample.consumed + 4096);
         sample.client_window = Some(if sample.t < 3.0 { 65_535 } else { 0 });
     }
 
-    let chart = output(&samples).unwrap();
+    let chart = output(&samples, Clients::One).unwrap();
 
     assert_eq!(chart.series.len(), 2);
     for text in ["At most 4 KiB were sent", "was 0 for 6.0 s in all"] {
         assert!(chart.description.contains(text), "{}", chart.description);
     }
     samples.iter_mut().for_each(|sample| sample.client_window = None);
-    assert!(output(&samples).unwrap().description.contains("Not visible here: the client's window"));
+    let description = |clients| output(&samples, clients).unwrap().description;
+    assert!(description(Clients::One).contains("Not visible here: the client's window"));
+    assert!(!description(Clients::Many).contains("window"), "each of them has its own");
 }

@@ -26,19 +26,22 @@ pub fn window(samples: &[Sample]) -> Chart {
 }
 
 /// What a server that need not echo has sent and the client has not read, and the client's window: at 0 the server may send nothing.
-/// `None` for an echo, whose queues show more.
-pub fn output(samples: &[Sample]) -> Option<Chart> {
+/// `None` for an echo, whose queues show more. `clients` have one window each, which have no sum.
+pub fn output(samples: &[Sample], clients: Clients) -> Option<Chart> {
     if is_echo(samples) {
         return None;
     }
     let pending = |sample: &Sample| Some(sample.server_written?.saturating_sub(sample.consumed));
-    let chart = with_visible(
-        Chart::lines("Output pending, and the client's window", Unit::Bytes),
-        [
-            Series::new(PENDING, Ink::Orange, Stroke::Solid, points(samples, pending)),
-            Series::new(WINDOW, Ink::Blue, Stroke::Dashed, points(samples, |sample| sample.client_window)),
-        ],
-    );
+    let pending = Series::new(PENDING, Ink::Orange, Stroke::Solid, points(samples, pending));
+    let window =
+        || Series::new(WINDOW, Ink::Blue, Stroke::Dashed, points(samples, |sample| sample.client_window));
+    let chart = match clients {
+        Clients::One => with_visible(
+            Chart::lines("Output pending, and the client's window", Unit::Bytes),
+            [pending, window()],
+        ),
+        Clients::Many => with_visible(Chart::lines("Output pending", Unit::Bytes), [pending]),
+    };
     let most = peak(&chart, PENDING).map(|most| {
         format!("At most {} were sent by the server and not read by the client.", Unit::Bytes.print(most))
     });
@@ -51,6 +54,15 @@ pub fn output(samples: &[Sample]) -> Option<Chart> {
     };
     let text: Vec<String> = most.into_iter().chain(held).collect();
     Some(finish(chart, samples, &text.join(" ")))
+}
+
+/// Whose windows a run has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clients {
+    /// Our own.
+    One,
+    /// Those of a watched server.
+    Many,
 }
 
 /// Seconds for which a window was 0: from each sample at which it was 0 to the next sample.

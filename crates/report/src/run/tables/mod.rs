@@ -15,7 +15,7 @@ use echoctl_record::{
 };
 
 pub use census::census;
-pub use culprits::{culprits, listeners};
+pub use culprits::{culprits, culprits_of, listeners, worst};
 pub use environment::environment;
 use latencies::ping_table;
 pub use machines::machines;
