@@ -8,7 +8,8 @@
 //! | does not read a reply | [`STALL_LIMIT`] without an acknowledged byte |
 //! | sends nothing | [`IDLE_LIMIT`] |
 //!
-//! The limits are those of the socket: they hold whatever the protocol above it waits for.
+//! The limits are those of the socket: they hold whatever the protocol above it waits for. A client that does not read is reset, so
+//! that its send queue ends with it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -111,6 +112,16 @@ impl BoundedStream {
     }
 }
 
+impl Drop for BoundedStream {
+    fn drop(&mut self) {
+        // Closed in order, it would leave its send queue to the kernel, which keeps it for minutes for a client that does not read.
+        if self.state == State::Blocked || self.place.has_ended() {
+            // Without it, it is closed in order.
+            let _ = self.stream.set_zero_linger();
+        }
+    }
+}
+
 impl AsyncRead for BoundedStream {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -193,7 +204,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_does_not_read_is_disconnected() {
-        let (_client, mut server) = connected(Limits { stall: SHORT, idle: LONG }).await;
+        let (mut client, mut server) = connected(Limits { stall: SHORT, idle: LONG }).await;
 
         let written = async {
             loop {
@@ -202,6 +213,15 @@ mod tests {
         };
 
         timed_out::<()>(written.await);
+        drop(server);
+        let read = async {
+            loop {
+                client.read_u8().await?;
+            }
+        };
+        // Not the end of the stream: the kernel has nothing left for it.
+        let reset: io::Result<()> = read.await;
+        assert_eq!(reset.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     }
 
     #[tokio::test]

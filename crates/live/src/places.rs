@@ -130,6 +130,11 @@ impl Place {
         self.id.change(|_| ());
     }
 
+    /// Whether the connection has had to end.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
     /// Ready when the connection has to end.
     pub(crate) fn poll_ended(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if !self.has_ended {

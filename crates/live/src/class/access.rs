@@ -1,4 +1,4 @@
-//! Who may see the page of a class, and who may switch: two secrets, and the names that the page is reached by.
+//! The two secrets of a page, of its viewers and of its teacher, and the names that it is reached by.
 
 use std::fmt;
 use std::hint::black_box;
@@ -49,7 +49,7 @@ impl Secret {
         &self.0
     }
 
-    /// Whether `guess` is this secret. Takes the same time for all guesses of the right length, which is no secret.
+    /// Whether `guess` is this secret. Takes the same time for all guesses of the right length, which is known.
     pub(super) fn is(&self, guess: &str) -> bool {
         let differences = self.0.bytes().zip(guess.bytes()).fold(0, |all, (a, b)| black_box(all | (a ^ b)));
         guess.len() == self.0.len() && differences == 0

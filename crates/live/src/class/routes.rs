@@ -35,7 +35,7 @@ pub(super) struct Room {
     pub(super) commands: mpsc::Sender<CommandRequest>,
 }
 
-/// Who sends a request.
+/// The sender of a request.
 #[derive(Debug, Clone)]
 pub(super) struct Client {
     pub(super) peer: IpAddr,

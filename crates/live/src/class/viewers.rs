@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_cannot_take_all_places_nor_all_take_the_projectors() {
+    fn the_places_of_an_address_and_of_all_are_limited() {
         let viewers = Viewers::default();
         let from = |d: usize| IpAddr::from([192, 168, 1, d as u8]);
         let mut tickets: Vec<_> = (0..MAX_PER_SITE).map(|_| viewers.admit(from(1)).unwrap()).collect();

@@ -1,4 +1,4 @@
-//! Who may vote: the pages that this server has given a number, a limited number of them per address.
+//! The voters: pages that this server has given a number, a limited number of them per address.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

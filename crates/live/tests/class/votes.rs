@@ -31,7 +31,7 @@ fn a_voter_has_one_vote_and_may_change_it() {
     assert_eq!(vote(&room, &ada, 1, 2).0, 200);
     assert_eq!(votes(&room), [0, 1, 1]);
 
-    // Everybody sees it.
+    // Every viewer sees it.
     for viewer in &mut viewers {
         let state = viewer.state(|state| state["question"]["votes"] == json!([0, 1, 1]));
         assert_eq!(state["question"]["addresses"], 1);

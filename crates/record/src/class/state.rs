@@ -85,7 +85,7 @@ pub struct PolicyChoice {
 pub struct ClassSetup {
     /// Addresses of the echo server, as students type them; none in a replay.
     pub join: Vec<String>,
-    /// What is replayed, if it is no live class: the name of the recording.
+    /// Name of the recording that is replayed, if one is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay: Option<String>,
 }
