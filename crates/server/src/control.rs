@@ -12,7 +12,7 @@ use crate::table::CloseCause;
 
 /// Changes a server while it runs, from any thread. See [`Server::control`](crate::Server::control).
 ///
-/// A change takes effect while everybody is connected. What a connection has queued for its peer stays queued, in order, whatever
+/// A change takes effect while peers are connected. What a connection has queued for its peer stays queued, in order, whatever
 /// the new policy is, and the new policy decides what happens next: under `await` nothing more is read until the queue is written,
 /// `drop` drops new frames while they do not fit, and `disconnect` disconnects a peer whose queue stays over the new limit.
 ///

@@ -5,8 +5,8 @@
 //!
 //! # Layout
 //! - [`Server`] binds, accepts and shuts down. [`Config`] has its settings, and [`Event`] is what it reports. It never prints.
-//! - `connection/`: one connection. `direct` is the page to read first: backpressure, and nothing else. `queued` is the same with a
-//!   reply queue. [`Backpressure`], a plain value without a socket, decides what it does when the queue is full, and [`ReplyQueue`]
+//! - `connection/`: one connection. `direct` is the page to read first: backpressure, and nothing else. `queued` goes on with a
+//!   reply queue where the policy has one and the peer is behind. [`Backpressure`], a plain value without a socket, decides what it does when the queue is full, and [`ReplyQueue`]
 //!   stores the bytes. `frames` and `thread_buffer` lend a reading connection its buffer, so that a waiting one has none;
 //!   `read_size` chooses how large it is.
 //! - `table/`: every open connection, for the totals, the memory limit, the timeouts and the shutdown. `shared` chooses which one to

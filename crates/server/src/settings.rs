@@ -28,7 +28,7 @@ pub(crate) struct Settings {
 #[derive(Debug)]
 struct Current {
     config: Config,
-    /// Whether the server shuts down: then everybody is read to the end.
+    /// Whether the server shuts down: then every peer is read to the end.
     is_closing: bool,
 }
 
@@ -87,7 +87,7 @@ impl Settings {
         self.current().config.clone()
     }
 
-    /// Changes settings as `change` does, if the result is valid. Wakes nobody.
+    /// Changes settings as `change` does, if the result is valid. Wakes no connection.
     ///
     /// # Errors
     /// What is wrong with the result, which is not stored then.
@@ -104,13 +104,13 @@ impl Settings {
         Ok(())
     }
 
-    /// Stops or resumes all reading. Wakes nobody.
+    /// Stops or resumes all reading. Wakes no connection.
     pub(crate) fn set_paused(&self, paused: bool) {
         let current = self.current();
         self.signals.is_paused.store(paused && !current.is_closing, Relaxed);
     }
 
-    /// Resumes all reading for good, since the server shuts down. Wakes nobody.
+    /// Resumes all reading for good, since the server shuts down. Wakes no connection.
     pub(crate) fn end_pauses(&self) {
         self.current().is_closing = true;
         self.set_paused(false);

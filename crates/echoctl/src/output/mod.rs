@@ -134,14 +134,23 @@ pub(crate) fn prompt(text: impl fmt::Display) {
     let _ = STDERR.write(|_| Ok(printable_lines(&text).into_owned().into_bytes()));
 }
 
-/// Queues a status line for a live stderr, drawn over the previous one. It is cut to the terminal's width, since a wrapped line
-/// could not be drawn over. The next message on stderr replaces it.
-pub(crate) fn offer_status(line: &Styled) {
-    let shown = line.print(live_colour());
-    let cut = console::truncate_str(&shown, terminal_size().0.saturating_sub(1), "").into_owned();
+/// Queues a status line for a live stderr, with another one below it, drawn over the previous ones. They are cut to the terminal's
+/// width, since a wrapped line could not be drawn over. The next message on stderr replaces them.
+pub(crate) fn offer_status(line: &Styled, below: &Styled) {
+    let (columns, rows) = terminal_size();
+    let cut = |line: &Styled| {
+        let shown = line.print(live_colour());
+        console::truncate_str(&shown, columns.saturating_sub(1), "").into_owned()
+    };
+    let mut picture = cut(line);
+    if !below.is_empty() && rows > 2 {
+        let width = console::measure_text_width(&picture);
+        // The cursor returns to the end of the first line, so that what is written next knows where it is.
+        picture += &format!("\n{CLEAR_LINE}{}\x1b[A\r\x1b[{width}C", cut(below));
+    }
     HAS_STATUS.store(true, Relaxed);
     // A reader that has gone needs no status.
-    let _ = STDERR.offer_picture(|| format!("{CLEAR_LINE}{cut}").into_bytes());
+    let _ = STDERR.offer_picture(|| format!("{CLEAR_LINE}{picture}").into_bytes());
 }
 
 /// Queues a line for stderr. A slow reader misses it.
@@ -211,9 +220,9 @@ fn note_line(text: impl fmt::Display, missed: u64) -> Vec<u8> {
     bytes
 }
 
-/// What clears the status line, if there has been one. On an empty line it has no effect.
+/// What clears the status lines, if there have been any. On empty lines it has no effect.
 fn over_status() -> &'static str {
-    if HAS_STATUS.load(Relaxed) { CLEAR_LINE } else { "" }
+    if HAS_STATUS.load(Relaxed) { CLEAR_BELOW } else { "" }
 }
 
 /// A message with the lines after the first indented, except hints, so that no quoted text can look like a message of ours.
@@ -263,6 +272,9 @@ static STDERR: LazyLock<Outlet> =
 
 /// Whether a status line was drawn on stderr.
 static HAS_STATUS: AtomicBool = AtomicBool::new(false);
+
+/// Goes to the first column and clears the line and all below it.
+const CLEAR_BELOW: &str = "\r\x1b[J";
 
 /// Goes to the first column and clears the line.
 pub(crate) const CLEAR_LINE: &str = "\r\x1b[2K";

@@ -1,4 +1,4 @@
-//! The key `q` in the live views that have no other keys: it requests an exit, as Ctrl-C does.
+//! The key `q` in the live views that have no others, or few: it requests an exit, as Ctrl-C does.
 //!
 //! In the background the terminal belongs to the shell: nothing is read then, so that the command goes on there.
 
@@ -12,15 +12,15 @@ pub(crate) struct QuitKey {
 }
 
 impl QuitKey {
-    /// No key.
-    pub(crate) fn none() -> QuitKey {
-        QuitKey { listens: false }
-    }
-
     /// Listens from now on, if stdin is a terminal and the command is in its foreground. Without that, or if the system refuses a
     /// thread, there is no such key; Ctrl-C remains.
     pub(crate) fn listen() -> QuitKey {
-        QuitKey { listens: listen().is_ok() }
+        QuitKey::listen_with(|_| ())
+    }
+
+    /// As [`listen`](QuitKey::listen), and calls `other` with every other byte that a key sends.
+    pub(crate) fn listen_with(other: impl Fn(u8) + Send + 'static) -> QuitKey {
+        QuitKey { listens: listen(other).is_ok() }
     }
 
     /// Whether there is such a key.
@@ -38,19 +38,20 @@ impl Drop for QuitKey {
 }
 
 #[cfg(unix)]
-fn listen() -> io::Result<()> {
+fn listen(other: impl Fn(u8) + Send + 'static) -> io::Result<()> {
     use crate::sys;
 
     if sys::is_in_background() {
         return Err(io::ErrorKind::Unsupported.into());
     }
     sys::read_keys_at_once()?;
-    let started = echoctl_observe::start_thread("quit key", || {
+    let started = echoctl_observe::start_thread("quit key", move || {
         while let Ok(key) = sys::wait_for_key() {
             if key == b'q' {
                 interrupt::request_exit();
                 return;
             }
+            other(key);
         }
     });
     started.map(drop).map_err(|error| {
@@ -61,6 +62,6 @@ fn listen() -> io::Result<()> {
 
 /// There is no such key.
 #[cfg(not(unix))]
-fn listen() -> io::Result<()> {
+fn listen(_: impl Fn(u8) + Send + 'static) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }

@@ -1,14 +1,18 @@
 //! Promise: the live views obey their keys, and the terminal is restored however they end.
 #![cfg(target_os = "linux")]
 
+use std::io::Write;
 use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
+use std::thread;
 
 use echoctl_testkit::{Running, catches_interrupts, echo, is_stopped, reads};
+use serde_json::Value;
 
 use crate::peer::server;
 use crate::pty::Terminal;
 use crate::running::command;
+use crate::schema::{conforms, events, schema};
 
 /// A command in a terminal window, once it shows `text` and takes keys.
 fn started(words: &[&str], text: &str) -> (Running, Terminal) {
@@ -208,6 +212,80 @@ fn q_quits_flood_and_serve() {
         let last = restored(terminal, words[0]);
         assert!(last.contains(result), "{last:?}");
     }
+}
+
+#[test]
+fn a_key_of_serve_changes_the_policy_of_open_connections() {
+    let options = ["--backpressure", "bounded", "--queue-limit", "64KiB", "--memory-limit", "256MiB"];
+    let words = [&["serve", "--addr", "127.0.0.1:0"], &options[..]].concat();
+    let (mut serve, terminal) = started(&words, "q quits  1 await  2 off *3 bounded  4");
+    let mut peer = TcpStream::connect(listening_on(&terminal)).unwrap();
+    // More than all kernels buffer: as long as the policy is bounded it never ends, since nothing is read back.
+    let flood = thread::spawn(move || peer.write_all(&[b'\n'; 32 << 20]).map(|()| peer));
+    serve.wait_until("replies are pending", |_| terminal.shows("1 conn"));
+
+    terminal.press("2");
+
+    serve.wait_until("it names the change", |_| terminal.shows("policy changed from bounded to off\r\n"));
+    serve.wait_until("it marks the policy", |_| terminal.shows("1 await *2 off  3 bounded"));
+    let peer = flood.join().unwrap().unwrap();
+    // The same again and other keys do nothing.
+    terminal.press("2x\r06");
+    let reset = "policy changed from off to disconnect, queue limit 64 KiB\r\n";
+    serve.wait_until("it names the change", |_| terminal.shows(reset));
+    serve.wait_until("the peer is reset", |_| terminal.shows("reply queue over its limit of 64 KiB"));
+    drop(peer);
+    terminal.press("q");
+
+    assert_eq!(serve.end("serve").code(), Some(0));
+    let shown = restored(terminal, "serve");
+    assert_eq!(shown.matches("policy changed").count(), 2, "{shown:?}");
+}
+
+#[test]
+fn a_change_by_a_key_is_an_event() {
+    let words =
+        ["serve", "--addr", "127.0.0.1:0", "--json", "--resume-at", "1KiB", "--backpressure", "watermark"];
+    let (mut serve, terminal) = started(&words, "listening");
+
+    terminal.press("6");
+    serve.wait_until("it reports the change", |_| terminal.shows("disconnect"));
+    terminal.press("4");
+    serve.wait_until("it reports the change", |_| terminal.text().matches("\"policy\"").count() == 2);
+    terminal.press("q");
+
+    assert_eq!(serve.end("serve").code(), Some(0));
+    let events = events(restored(terminal, "serve --json").as_bytes());
+    let valid = |event| conforms(event, &schema("serve")).unwrap_or_else(|error| panic!("{error}: {event}"));
+    events.iter().for_each(valid);
+    let [_, first, second, ..] = &events[..] else { panic!("{events:?}") };
+    let what = |event: &Value| ["backpressure", "was", "grace", "resume_at"].map(|name| event[name].clone());
+    assert_eq!(what(first), ["disconnect".into(), "watermark".into(), 0.0.into(), Value::Null]);
+    assert_eq!(what(second), ["watermark".into(), "disconnect".into(), Value::Null, 1024.into()]);
+}
+
+#[test]
+fn a_server_without_a_choice_of_policies_names_none() {
+    for (options, keys) in [
+        (&["--io", "threads"][..], "q quits\u{1b}"),
+        (&["--framing", "raw"], "q quits *1 await  2 off  3 bounded  4 watermark  6 disconnect  7 budget"),
+    ] {
+        let words = [&["serve", "--addr", "127.0.0.1:0"], options].concat();
+        let (mut serve, terminal) = started(&words, keys);
+
+        terminal.press("5q");
+
+        assert_eq!(serve.end("serve").code(), Some(0));
+        let shown = restored(terminal, "serve");
+        assert!(!shown.contains("policy changed"), "{shown:?}");
+    }
+}
+
+/// Where a server on this terminal says that it listens.
+fn listening_on(terminal: &Terminal) -> String {
+    let shown = terminal.text();
+    let addr = shown.split_once("listening on ").and_then(|(_, rest)| rest.split_once(' '));
+    addr.unwrap_or_else(|| panic!("{shown:?}")).0.to_owned()
 }
 
 const HIDE_CURSOR: &str = "\u{1b}[?25l";

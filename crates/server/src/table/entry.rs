@@ -16,7 +16,7 @@
 //! is shut down, which wakes the connection, and it is read for good under the lock, when the entry is vacated.
 //!
 //! A connection that waits for more than its socket (a change of the settings) leaves its waker under the lock, and looks once more
-//! at what it waits for afterwards. Who changes that does so before it takes the lock to wake the connection. So the connection
+//! at what it waits for afterwards. A thread that changes this does so before it takes the lock to wake the connection. So the connection
 //! sees the change, or its waker was there before. Most connections never leave one.
 
 use std::net::{Shutdown, SocketAddr};

@@ -20,7 +20,7 @@ pub(crate) struct Reaper {
     config: Config,
     /// Indexed like the table. Allocated as needed, and only with limits of output.
     progress: Vec<PeerProgress>,
-    /// Whether nothing is read, so that nobody's idle time counts.
+    /// Whether nothing is read, so that idle time does not count.
     is_paused: bool,
 }
 

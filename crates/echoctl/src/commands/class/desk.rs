@@ -118,7 +118,8 @@ impl Desk {
             Style::Live(quit) => {
                 let hint = if quit.listens() { "  q quits" } else { "" };
                 let room = terminal_size().0.saturating_sub(1 + hint.len());
-                output::offer_status(&Styled::from(status_line(state, room)).then(Styled::weak(hint)));
+                let line = Styled::from(status_line(state, room)).then(Styled::weak(hint));
+                output::offer_status(&line, &Styled::default());
             }
         }
     }

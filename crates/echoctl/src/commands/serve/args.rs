@@ -1,5 +1,6 @@
 //! Options of `echoctl serve`, and the server configuration that they describe.
 
+use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -17,8 +18,8 @@ use crate::values::{self, duration, number, positive_duration, positive_size, ra
 /// Run an echo server with a selectable backpressure policy
 ///
 /// Every frame is echoed. The policy decides what happens when a client reads more slowly than replies are produced. On a
-/// terminal, one line shows connections, bytes and memory once per second. On Ctrl-C it answers what has already arrived
-/// (for at most --drain), then exits.
+/// terminal, one line shows connections, bytes and memory once per second, and the keys 1 to 7 change the policy of all
+/// connections while they are open. On Ctrl-C it answers what has already arrived (for at most --drain), then exits.
 /// Exits with 1 if it cannot listen, for example because the port is in use.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
@@ -141,7 +142,7 @@ pub(crate) struct Args {
 
     /// Print events as JSON, one per line
     ///
-    /// On stdout: listening, stats, closed, and a summary at the end.
+    /// On stdout: listening, stats, closed, policy (changed by a key), and a summary at the end.
     #[arg(short = 'J', long, help_heading = "Output")]
     pub(super) json: bool,
 
@@ -203,7 +204,7 @@ impl Args {
             addr: self.addr,
             framing: self.framing,
             max_frame: self.max_frame,
-            policy: self.policy(),
+            policy: self.policy(self.backpressure),
             io: self.io(),
             memory_limit: memory.limit,
             max_connections: self.max_connections as usize,
@@ -231,6 +232,11 @@ impl Args {
         !self.json && crate::output::is_live()
     }
 
+    /// Whether keys are read: where the output is seen as well, and not by a child of the demo, which reads stdin itself.
+    pub(super) fn has_keys(&self) -> bool {
+        !self.until_stdin_ends && (self.is_live() || (self.json && io::stdout().is_terminal()))
+    }
+
     /// Whether the current state is printed at intervals.
     pub(super) fn prints_stats(&self) -> bool {
         self.stats_every.is_some() || self.is_live()
@@ -243,9 +249,14 @@ impl Args {
         false
     }
 
-    fn policy(&self) -> Policy {
+    /// All policies, with the limits of the options that they use.
+    pub(super) fn policies(&self) -> Vec<Policy> {
+        Backpressure::value_variants().iter().map(|policy| self.policy(*policy)).collect()
+    }
+
+    fn policy(&self, backpressure: Backpressure) -> Policy {
         let limit = self.queue_limit.unwrap_or(Config::QUEUE_LIMIT);
-        match self.backpressure {
+        match backpressure {
             Backpressure::Await => Policy::Await,
             Backpressure::Off => Policy::Off,
             Backpressure::Bounded => Policy::Bounded { limit },
@@ -271,7 +282,8 @@ impl Args {
     /// An option without effect is probably a mistake, so it is rejected.
     fn refuse_options_without_effect(&self) -> Result<(), Failure> {
         use Backpressure::{Await, Disconnect, Off, Watermark};
-        let (policy, io) = (("backpressure", self.policy().name()), ("io", self.io().name()));
+        let (policy, io) =
+            (("backpressure", self.policy(self.backpressure).name()), ("io", self.io().name()));
         let chosen = self.backpressure;
         let queues = "bounded, watermark, drop, disconnect or budget";
         let is_useless = [

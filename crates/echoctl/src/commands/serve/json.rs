@@ -10,6 +10,7 @@ use echoctl_server::{CloseReason, Config, Listening, Policy, Stats, Totals};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::switch::Change;
 use crate::output::present;
 
 #[derive(Serialize)]
@@ -28,11 +29,6 @@ pub(in crate::commands) struct ListeningEvent {
 
 impl ListeningEvent {
     pub(in crate::commands) fn of(listening: &Listening, config: &Config) -> ListeningEvent {
-        let resume_at = match config.policy {
-            Policy::Watermark { resume_at, .. } => Some(resume_at),
-            _ => None,
-        };
-        let seconds = |time: Duration| Value::from(time.as_secs_f64());
         ListeningEvent {
             addr: listening.addr,
             pid: std::process::id(),
@@ -44,13 +40,41 @@ impl ListeningEvent {
             max_connections: config.max_connections,
             settings: [
                 ("queue_limit", config.policy.limit().map(Value::from)),
-                ("resume_at", resume_at.map(Value::from)),
+                ("resume_at", resume_at(config.policy)),
                 ("idle_timeout", config.idle_timeout.map(seconds)),
                 ("write_timeout", config.write_timeout.map(seconds)),
                 ("min_rate", config.min_rate.map(|rate| rate.bytes_per_second.into())),
                 ("min_rate_period", config.min_rate.map(|rate| seconds(rate.period))),
                 ("send_buffer", listening.send_buffer.map(Value::from)),
                 ("receive_buffer", listening.receive_buffer.map(Value::from)),
+            ],
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct PolicyEvent {
+    t: f64,
+    backpressure: &'static str,
+    was: &'static str,
+    #[serde(flatten, serialize_with = "present")]
+    settings: [(&'static str, Option<Value>); 3],
+}
+
+impl PolicyEvent {
+    pub(super) fn of(change: Change, stats: &Stats) -> PolicyEvent {
+        let grace = match change.to {
+            Policy::Disconnect { grace, .. } => Some(seconds(grace)),
+            _ => None,
+        };
+        PolicyEvent {
+            t: stats.uptime.as_secs_f64(),
+            backpressure: change.to.name(),
+            was: change.from.name(),
+            settings: [
+                ("queue_limit", change.to.limit().map(Value::from)),
+                ("resume_at", resume_at(change.to)),
+                ("grace", grace),
             ],
         }
     }
@@ -119,6 +143,18 @@ impl SummaryEvent {
             totals: stats.totals,
         }
     }
+}
+
+/// The low watermark of a policy, if it has one.
+fn resume_at(policy: Policy) -> Option<Value> {
+    match policy {
+        Policy::Watermark { resume_at, .. } => Some(resume_at.into()),
+        _ => None,
+    }
+}
+
+fn seconds(time: Duration) -> Value {
+    time.as_secs_f64().into()
 }
 
 /// The fields of [`Totals`].

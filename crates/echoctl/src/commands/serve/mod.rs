@@ -5,6 +5,7 @@ pub(super) mod json;
 #[cfg(feature = "live")]
 pub(super) mod metrics;
 mod printer;
+mod switch;
 pub(super) mod text;
 
 use std::io;
@@ -16,9 +17,11 @@ use echoctl_server::{Error, Server, Setting, runtime};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output;
 use crate::terminal::interrupt::{self, interrupted};
+use crate::terminal::quit_key::QuitKey;
 
 pub(crate) use args::Args;
 use printer::Printer;
+use switch::Switch;
 
 /// Serves until Ctrl-C or SIGTERM (or until stdin is closed, for a child of the demo), then prints the totals.
 pub(crate) fn run(args: Args) -> Outcome {
@@ -33,7 +36,10 @@ pub(crate) fn run(args: Args) -> Outcome {
     let drain = server.config().drain;
     // Before the terminal is changed, and before the server reports that it listens.
     interrupt::catch_signals(drain);
-    let printer = Arc::new(Printer::new(&args, server.config().clone(), memory));
+    let switch = Switch::new(server.control(), server.config(), &args.policies());
+    let printer = Arc::new(Printer::new(&args, server.config().clone(), memory, switch));
+    // Until the totals are printed.
+    let _keys = args.has_keys().then(|| listen_to_keys(&printer));
     let events = Arc::clone(&printer);
     #[cfg(feature = "live")]
     if let Some(addr) = args.metrics {
@@ -48,6 +54,14 @@ pub(crate) fn run(args: Args) -> Outcome {
     runtime.shutdown_background();
     printer.finish(&totals.map_err(failure)?)?;
     Ok(Exit::Done)
+}
+
+/// Passes keys to the printer, except for the one that quits.
+fn listen_to_keys(printer: &Arc<Printer>) -> QuitKey {
+    let keys = Arc::clone(printer);
+    let quit = QuitKey::listen_with(move |key| keys.press(key.into()));
+    printer.show_keys(quit.listens());
+    quit
 }
 
 /// Requests an exit when stdin is closed. It takes a thread, because not every system can poll stdin.

@@ -3,6 +3,7 @@
 //! The server's threads call it, so it never waits for a reader: what a slow one misses is counted (see [`output`]).
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use echoctl_observe::MemoryShare;
@@ -10,10 +11,10 @@ use echoctl_server::{Config, Event, Stats};
 use serde_json::json;
 
 use super::Args;
-use super::json::{ClosedEvent, ListeningEvent, StatsEvent, SummaryEvent};
-use super::text::{closing_sentence, greeting, sentence, status_line};
+use super::json::{ClosedEvent, ListeningEvent, PolicyEvent, StatsEvent, SummaryEvent};
+use super::switch::Switch;
+use super::text::{change_sentence, closing_sentence, greeting, sentence, status_line};
 use crate::output::{self, Styled, ignore_broken_pipe, json_line, offer_json, offer_note, terminal_size};
-use crate::terminal::quit_key::QuitKey;
 
 /// Prints the events of a server.
 pub(super) struct Printer {
@@ -25,7 +26,9 @@ pub(super) struct Printer {
     memory: MemoryShare,
     /// Previous stats, for rates and metrics.
     last: Mutex<Stats>,
-    quit: QuitKey,
+    switch: Switch,
+    /// Whether the live view names the keys.
+    shows_keys: AtomicBool,
 }
 
 /// Form of the output.
@@ -40,16 +43,15 @@ enum Style {
 }
 
 impl Printer {
-    pub(super) fn new(args: &Args, config: Config, memory: MemoryShare) -> Printer {
-        // A child of the demo reads stdin itself.
-        let quit = if args.is_live() && !args.until_stdin_ends { QuitKey::listen() } else { QuitKey::none() };
+    pub(super) fn new(args: &Args, config: Config, memory: MemoryShare, switch: Switch) -> Printer {
         let style = match args.is_live() {
             _ if args.json => Style::Json,
             true => Style::Live,
             false => Style::Lines,
         };
         let prints_stats = args.prints_stats();
-        Printer { style, prints_stats, config, memory, last: Mutex::default(), quit }
+        let (last, shows_keys) = (Mutex::default(), AtomicBool::new(false));
+        Printer { style, prints_stats, config, memory, last, switch, shows_keys }
     }
 
     /// Prints an event. It never waits.
@@ -61,6 +63,22 @@ impl Printer {
             (_, Event::Listening(listening)) => offer_note(greeting(listening, &self.config, self.memory)),
             (style, Event::Stats(stats)) => self.print_status(style, stats),
             (_, event) => sentence(event).into_iter().for_each(offer_note),
+        }
+    }
+
+    /// Names the keys in the live view from now on, or does not.
+    pub(super) fn show_keys(&self, shows: bool) {
+        self.shows_keys.store(shows, Relaxed);
+    }
+
+    /// A key was pressed: changes the policy and prints that, if it is a key for another policy.
+    pub(super) fn press(&self, key: char) {
+        let Some(change) = self.switch.press(key) else { return };
+        let stats = self.switch.stats();
+        // An error means that the reader has gone.
+        match self.style {
+            Style::Json => drop(offer_json("policy", &PolicyEvent::of(change, &stats))),
+            Style::Lines | Style::Live => offer_note(change_sentence(change)),
         }
     }
 
@@ -80,12 +98,13 @@ impl Printer {
 
     fn print_status(&self, style: Style, stats: &Stats) {
         let mut last = self.last();
-        let line = |columns| status_line(stats, &last, self.config.policy, columns);
+        let line = |columns| status_line(stats, &last, self.switch.policy(), columns);
         match style {
             Style::Live => {
-                let hint = if self.quit.listens() { "  q quits" } else { "" };
-                let room = terminal_size().0.saturating_sub(1 + hint.len());
-                output::offer_status(&Styled::from(line(room)).then(Styled::weak(hint)));
+                let room = terminal_size().0.saturating_sub(1);
+                let shows_keys = self.shows_keys.load(Relaxed);
+                let keys = if shows_keys { self.switch.line(room) } else { Styled::default() };
+                output::offer_status(&line(room).into(), &keys);
             }
             _ => offer_note(line(usize::MAX)),
         }

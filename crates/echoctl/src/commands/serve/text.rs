@@ -5,6 +5,8 @@ use echoctl_proto::Framing;
 use echoctl_record::{Bytes, Rate, count};
 use echoctl_server::{Config, Event, Listening, MinRate, Policy, Stats};
 
+use super::switch::Change;
+
 /// The greeting: the address, the settings, and the limits of a peer that does not read.
 pub(super) fn greeting(listening: &Listening, config: &Config, memory: MemoryShare) -> String {
     let Config { framing, policy, io, .. } = config;
@@ -70,6 +72,16 @@ pub(in crate::commands) fn sentence(event: &Event) -> Option<String> {
         }
         Event::Listening(_) | Event::Stats(_) => None,
     }
+}
+
+/// What a key has changed.
+pub(super) fn change_sentence(change: Change) -> String {
+    let Change { from, to } = change;
+    let mut text = format!("policy changed from {from} to {to}");
+    if let Some(limit) = to.limit() {
+        text += &format!(", queue limit {}", Bytes(limit as u64));
+    }
+    text
 }
 
 /// The totals.

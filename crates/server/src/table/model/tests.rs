@@ -1,9 +1,10 @@
 //! The models.
 
 use std::net::SocketAddr;
+use std::task::Wake;
 
 use loom::sync::Arc;
-use loom::sync::atomic::Ordering::Relaxed;
+use loom::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use loom::thread;
 
 use super::super::*;
@@ -19,7 +20,11 @@ struct Visitor {
 
 impl Visitor {
     fn enter(table: &Arc<ConnectionTable>, now: u32) -> Visitor {
-        let (descriptor, peer) = (Descriptor::open(), SocketAddr::from(([127, 0, 0, 1], 1)));
+        Visitor::enter_from(table, now, 1)
+    }
+
+    fn enter_from(table: &Arc<ConnectionTable>, now: u32, port: u16) -> Visitor {
+        let (descriptor, peer) = (Descriptor::open(), SocketAddr::from(([127, 0, 0, 1], port)));
         let index = table.insert(descriptor.clone(), peer, now).expect("there is room");
         Visitor { table: table.clone(), descriptor, index }
     }
@@ -162,6 +167,88 @@ fn an_empty_table_shows_all_that_its_connections_did() {
         }
 
         tasks.join().expect("no panic");
+    });
+}
+
+/// A task that counts how often it is woken.
+#[derive(Default)]
+struct Sleeper {
+    woken: std::sync::atomic::AtomicUsize,
+}
+
+impl Wake for Sleeper {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.woken.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_connection_sees_a_change_or_is_woken_by_it() {
+    loom::model(|| {
+        let table = table();
+        let visitor = Visitor::enter(&table, 0);
+        // As the signals of the settings are: relaxed.
+        let signal = Arc::new(AtomicBool::new(false));
+
+        let control = {
+            let (table, signal) = (table.clone(), signal.clone());
+            thread::spawn(move || {
+                signal.store(true, Relaxed);
+                table.wake_all();
+            })
+        };
+        let sleeper = std::sync::Arc::new(Sleeper::default());
+        visitor.entry().set_waker(&sleeper.clone().into());
+        let has_seen = signal.load(Relaxed);
+
+        control.join().expect("no panic");
+        let woken = sleeper.woken.load(std::sync::atomic::Ordering::SeqCst);
+        assert!(has_seen || woken > 0, "it sleeps, and the change is past");
+        visitor.leave();
+        assert_eq!(std::sync::Arc::strong_count(&sleeper), 1, "the waker went with the connection");
+    });
+}
+
+#[test]
+fn a_connection_is_woken_by_what_closes_it() {
+    loom::model(|| {
+        let table = table();
+        let visitor = Visitor::enter(&table, 0);
+
+        let control = {
+            let table = table.clone();
+            thread::spawn(move || {
+                table.close_peer(SocketAddr::from(([127, 0, 0, 1], 1)), CloseCause::Operator)
+            })
+        };
+        let sleeper = std::sync::Arc::new(Sleeper::default());
+        visitor.entry().set_waker(&sleeper.clone().into());
+        let has_seen = visitor.entry().close_cause().is_some();
+
+        assert!(control.join().expect("no panic"), "it is the one with this peer");
+        let woken = sleeper.woken.load(std::sync::atomic::Ordering::SeqCst);
+        assert!(has_seen || woken > 0, "it sleeps, and is closed");
+        assert_eq!(visitor.leave().cause, Some(CloseCause::Operator));
+    });
+}
+
+#[test]
+fn only_the_connection_with_the_peer_is_reset() {
+    loom::model(|| {
+        let table = table();
+        let first = Visitor::enter(&table, 0);
+
+        let tasks = thread::spawn(move || {
+            let table = first.table.clone();
+            let cause = first.leave().cause;
+            (cause, Visitor::enter_from(&table, 0, 2).leave().cause)
+        });
+        let has_closed = table.close_peer(SocketAddr::from(([127, 0, 0, 1], 1)), CloseCause::Operator);
+        let shown = table.connections();
+
+        let (first, second) = tasks.join().expect("no panic");
+        assert_eq!((first.is_some(), second), (has_closed, None), "its successor has another peer");
+        assert!(shown.len() <= 1, "{shown:?}");
     });
 }
 
