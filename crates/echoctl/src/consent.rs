@@ -108,11 +108,11 @@ impl Refusal {
     fn failure(&self, addr: impl fmt::Display) -> Failure {
         match self {
             Refusal::Remote => Failure::usage(format_args!(
-                "refusing to flood {addr}, which is not on this host's loopback: nothing was sent"
+                "refusing to send to {addr}, which is not on this host's loopback: nothing was sent"
             ))
             .hint("with the consent of its owner, add --allow-remote"),
             Refusal::OtherUser(user) => Failure::usage(format_args!(
-                "refusing to flood {addr}, where a server of another user ({user}) listens: nothing was sent"
+                "refusing to send to {addr}, where a server of another user ({user}) listens: nothing was sent"
             ))
             .hint("with their consent, add --allow-other-user"),
         }

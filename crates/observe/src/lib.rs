@@ -51,6 +51,7 @@ pub use process::{
     CensusCount, CensusScope, FileGrowth, Memory, Owner, Process, ProcessTree, ProcessorTime, RootExit,
     SocketOwners, TreeReading, census, holders, own_anonymous_memory, own_uid, owners_text, pids,
     raise_descriptor_limit, sees_files, socket_inodes, standard_socket_inodes, start_thread,
+    thread_processor_time,
 };
 pub use sampler::{
     Connection, ConnectionTracker, Counters, Due, ListenerReading, LocalEndpoint, MAX_PER_SAMPLE, Moved,

@@ -111,6 +111,43 @@ fn all_are_in_the_first_sample_and_have_rates_in_the_second() {
 }
 
 #[test]
+fn a_large_server_with_little_traffic_is_shown_as_exactly() {
+    raise_descriptor_limit().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let connect = |_| (TcpStream::connect(addr).unwrap(), listener.accept().unwrap().0);
+    let mut pairs: Vec<(TcpStream, TcpStream)> = (0..1200).map(connect).collect();
+    let mut tracker = served(addr);
+    // From the third sample on, only the ends of the server are listed.
+    for _ in 0..3 {
+        sample(&mut tracker);
+    }
+
+    let late = TcpStream::connect(addr).unwrap();
+    pairs[7].0.write_all(&[1; 500]).unwrap();
+    pairs[8].1.write_all(&[1; 700]).unwrap();
+    eventually("bytes that wait are in the queues of both sides", || {
+        let sample = sample(&mut tracker);
+        let [to_server, to_client, late] =
+            [&pairs[7].0, &pairs[8].0, &late].map(|client| figures(&tracker, client));
+        let seen = (to_server.server_receive, to_client.client_receive, late.phase, sample.remote_clients);
+        let expected = (Some(500), Some(700), ConnectionPhase::InAcceptQueue, None);
+        if seen == expected { Ok(()) } else { Err(format!("{seen:?}")) }
+    });
+
+    // No segment tells of this.
+    pairs[8].0.read_exact(&mut [0; 300]).unwrap();
+    sample(&mut tracker);
+    assert_eq!(figures(&tracker, &pairs[8].0).client_receive, Some(400));
+    assert!(figures(&tracker, &pairs[9].0).client_receive == Some(0), "of one without traffic, too");
+    drop(pairs);
+    let last = eventually("all but one are dropped", || {
+        Some(sample(&mut tracker)).filter(|sample| sample.connections == 1)
+    });
+    assert_eq!((last.produced, last.server_written), (500, Some(700)));
+}
+
+#[test]
 fn a_connection_waits_in_the_accept_queue_until_it_is_accepted() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();

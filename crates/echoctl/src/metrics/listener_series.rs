@@ -207,6 +207,7 @@ mod tests {
             accept_queue: 1,
             limit: Some(128),
             syns_waiting: 0,
+            connecting: 0,
             moved: Some(Moved { received, ..Moved::default() }),
         }
     }

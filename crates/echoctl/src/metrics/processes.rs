@@ -208,6 +208,7 @@ mod tests {
             accept_queue: 0,
             limit: None,
             syns_waiting: 0,
+            connecting: 0,
             moved: None,
         };
         let nginx = || Known::now(&reading(7), Some(&vec![owner(12, "nginx")]), &[], None);

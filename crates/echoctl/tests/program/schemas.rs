@@ -83,6 +83,7 @@ fn a_record_of_a_watch_conforms_to_its_schema() {
         server_memory_growth: Some(1),
         max_kernel_memory: Some(2),
         server_exited: Some(3),
+        server_stopped: Some(4),
         seconds: 1.5,
         top: vec![full_row()],
         listeners: vec![full_listener()],
@@ -187,6 +188,8 @@ fn full_row() -> ConnectionRow {
         written: Some(2),
         receive_rate: Some(0.5),
         send_rate: Some(0.0),
+        server_read_rate: Some(0.5),
+        client_read_rate: Some(0.0),
         client_send: Some(3),
         server_receive: 4,
         server_send: 5,
@@ -197,6 +200,7 @@ fn full_row() -> ConnectionRow {
         kernel_memory: Some(8),
         waits_for: Some(Stalled::Client),
         outbound: true,
+        stopped: true,
     }
 }
 
@@ -208,6 +212,7 @@ fn full_listener() -> ListenerFigures {
         accept_queue: Some(1),
         accept_queue_limit: Some(128),
         syns_waiting: Some(2),
+        connecting: Some(4),
     }
 }
 

@@ -128,9 +128,13 @@ fn what_is_not_found_is_an_error_that_lists_what_listens() {
     let said = refused(&[&program.name.replace("near", "naer")], 4);
     assert!(said.contains("no process is named 'echoctlnaer"), "{said}");
     let lines: Vec<&str> = said.lines().collect();
-    assert_eq!(lines[1], "hint: on this host listen:", "{said}");
+    assert_eq!(
+        lines[1..3],
+        [&format!("hint: did you mean {}?", program.name), "  on this host listen:"],
+        "{said}"
+    );
     assert!(
-        lines[2].contains(&format!("{} (pid {}) at 127.0.0.1:{port}", program.name, server.pid())),
+        lines[3].contains(&format!("{} (pid {}) at 127.0.0.1:{port}", program.name, server.pid())),
         "{said}"
     );
 

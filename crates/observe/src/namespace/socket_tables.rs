@@ -89,8 +89,8 @@ impl SocketTables {
         })
     }
 
-    /// The server's end that was found before, with its own addresses.
-    pub(crate) fn server_end(&mut self, local: SocketAddr, remote: SocketAddr) -> Option<SocketEntry> {
+    /// One end of a connection, by its own address and that of the other one.
+    pub(crate) fn end(&mut self, local: SocketAddr, remote: SocketAddr) -> Option<SocketEntry> {
         let own = self.own.as_mut().and_then(|diag| diag.find(local, remote).ok().flatten());
         own.or_else(|| self.find_in_others(local, remote))
     }

@@ -17,7 +17,7 @@ mod text;
 mod thread;
 mod tree;
 
-pub use crate::sys::raise_descriptor_limit;
+pub use crate::sys::{raise_descriptor_limit, thread_processor_time};
 #[cfg(any(test, fuzzing))]
 pub(crate) use census::check_maps;
 pub use census::{CensusCount, CensusScope, census};

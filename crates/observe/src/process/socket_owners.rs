@@ -2,7 +2,7 @@
 //!
 //! Only a walk over the open files of all processes shows who has a socket open: 2 ms on a small host, a tenth of a second with
 //! 5,000 processes and 50,000 files. So it runs on a thread, when there are sockets that it has not looked for, and seldom enough to
-//! use at most a twentieth of a core. On a small host the caller waits for it, and has the names at once.
+//! use at most a fiftieth of a core. On a small host the caller waits for it, and has the names at once.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -115,7 +115,7 @@ impl SocketOwners {
             Ok(Walk { holders, cost }) => {
                 let now = Instant::now();
                 self.next = now + MIN_INTERVAL.max(cost * WALK_SHARE);
-                self.refresh = now + REFRESH_INTERVAL.max(cost * WALK_SHARE);
+                self.refresh = now + REFRESH_INTERVAL.max(cost * REFRESH_SHARE);
                 (self.known, self.cost, self.walk) = (holders, cost, None);
             }
             Err(RecvTimeoutError::Timeout) => {}
@@ -161,7 +161,10 @@ const MIN_INTERVAL: Duration = Duration::from_secs(1);
 const REFRESH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Walks use at most one part in this many of a core.
-const WALK_SHARE: u32 = 20;
+const WALK_SHARE: u32 = 50;
+
+/// The same of those without a new socket.
+const REFRESH_SHARE: u32 = 100;
 
 #[cfg(test)]
 #[cfg(target_os = "linux")]

@@ -171,6 +171,11 @@ impl ProcessTree {
         self.members.values().map(|member| &member.process)
     }
 
+    /// Its suspended members (see [`Process::is_suspended`]), as of the last scan.
+    pub fn suspended(&self) -> impl Iterator<Item = u32> {
+        self.members.iter().filter(|(_, member)| member.is_suspended).map(|(pid, _)| *pid)
+    }
+
     /// Which of the processes from which the tree was created have exited or are exiting, if any. Checks now. If a process has
     /// closed a connection because it was killed, it is one of these.
     pub fn exited(&self) -> Option<RootExit> {

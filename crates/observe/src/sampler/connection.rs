@@ -12,7 +12,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use echoctl_record::PathCounters;
+use echoctl_record::{PathCounters, Queue};
 
 use super::History;
 use super::counters::{Counters, Seen, ServerSeen, combine};
@@ -107,7 +107,7 @@ impl Connection {
         let before = (own.counts)();
         let client = Endpoint::own(own.socket);
         let server = tables.and_then(|tables| match self.server_addrs {
-            Some((local, remote)) => tables.server_end(local, remote),
+            Some((local, remote)) => tables.end(local, remote),
             None => tables.server_of_own(self.peer, self.local),
         });
         let seen = own.seen(before, (own.counts)(), client.map(|client| client.info));
@@ -130,6 +130,26 @@ impl Connection {
         };
         let seen = client.map(|client| Seen::of_client(client, client_side)).unwrap_or_default();
         self.add(seen, server, server_side);
+    }
+
+    /// The same where the client's end has not changed: see [`is_quiet`](Connection::is_quiet).
+    pub(super) fn update_server(&mut self, server: &SocketEntry, server_side: Side) {
+        self.add(Seen::default(), Some(server), server_side);
+    }
+
+    /// Whether the client's end is as it was when it was last read, if the server's is now as given: no segment has passed since, and
+    /// nothing waits that the client could read or send meanwhile.
+    pub(super) fn is_quiet(&self, server: &SocketEntry) -> bool {
+        let Some((before, now)) = self.server.map(|server| server.info).zip(server.info) else {
+            return false;
+        };
+        let queues = self.queues();
+        let is_empty = |queue| queues[queue].is_none_or(|bytes| bytes == 0);
+        now.segs_in.is_some()
+            && (before.state, before.segs_in, before.segs_out) == (now.state, now.segs_in, now.segs_out)
+            && (server.rqueue, server.wqueue) == (0, 0)
+            && is_empty(Queue::ClientSend)
+            && is_empty(Queue::ClientReceive)
     }
 
     fn add(&mut self, mut seen: Seen, server: Option<&SocketEntry>, server_side: Side) {

@@ -5,6 +5,7 @@ use std::time::Instant;
 use echoctl_record::{ConnectionFigures, ConnectionPhase, Queue, Queues, Sample, SocketTimer};
 
 use super::Connection;
+use super::history::Reader;
 use crate::{TcpState, Timer};
 
 impl Connection {
@@ -33,6 +34,7 @@ impl Connection {
         let history = &self.history;
         let wait = history.last_wait(now);
         let since_read = |side| Some(history.since_read(side, now).as_secs_f64());
+        let read_rate = |side: Reader| side.rate(now).filter(|_| !self.shows_only_queues());
         ConnectionFigures {
             phase: self.phase(),
             client_send: queues[Queue::ClientSend],
@@ -41,6 +43,7 @@ impl Connection {
             client_receive: queues[Queue::ClientReceive],
             client_window: info.and_then(|info| info.snd_wnd).map(u64::from),
             largest_client_window: history.largest_window().map(u64::from),
+            since_window_closed: history.since_window_closed(now).map(|time| time.as_secs_f64()),
             server_window: self.window().map(u64::from),
             timer: self.server_timer.and_then(timer),
             unanswered: self.server_unanswered,
@@ -54,6 +57,9 @@ impl Connection {
             since_last_wait: wait.map(|(_, ago)| ago.as_secs_f64()),
             receive_rate: history.receive_rate(),
             send_rate: history.send_rate(),
+            server_read_rate: read_rate(history.server),
+            client_read_rate: read_rate(history.client),
+            in_phase_for: history.in_phase_for(now).as_secs_f64(),
             seen_for: history.seen_for(now).as_secs_f64(),
         }
     }

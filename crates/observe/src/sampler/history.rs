@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use echoctl_record::Queue;
+use echoctl_record::{ConnectionPhase, Queue};
 
 use super::Connection;
 use crate::Timer;
@@ -21,11 +21,17 @@ pub struct History {
     wait: Option<Wait>,
     /// The largest receive window that the client was seen to advertise.
     largest_window: Option<u32>,
+    /// When its window was last seen closed.
+    closed_at: Option<Instant>,
+    /// How far the connection was in its life in the last reading, and since which one.
+    phase: Option<(ConnectionPhase, Instant)>,
 }
 
 /// What one side has read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Reader {
+    /// What it had read in two earlier readings: its rate is since the first of them.
+    marks: Option<[(Instant, u64); 2]>,
     /// The most that it had read in any reading: bytes that move during one may count twice in it. `None` before the first.
     read: Option<u64>,
     /// When it last read, or nothing waited for it.
@@ -45,8 +51,8 @@ struct Reading {
     at: Instant,
     /// Bytes received by the server's kernel.
     received: Option<u64>,
-    /// Bytes read by the client, or received by its kernel if only that is visible.
-    delivered: Option<u64>,
+    /// Bytes written by the server.
+    written: Option<u64>,
     /// When the server's kernel last sent payload.
     sent_at: Option<Instant>,
     /// Whether the client's window was closed.
@@ -71,6 +77,10 @@ impl Connection {
         self.history.add(reading, waits);
         let window = self.server.and_then(|server| server.info.snd_wnd);
         self.history.largest_window = self.history.largest_window.max(window);
+        let phase = self.phase();
+        if self.history.phase.is_none_or(|(before, _)| before != phase) {
+            self.history.phase = Some((phase, now));
+        }
     }
 }
 
@@ -82,6 +92,9 @@ impl History {
         self.client.add(waits.read_by_client, waits.for_client, now);
         if let Some(wait) = self.last.and_then(|last| last.wait_ended_before(&reading)) {
             self.wait = Some(wait);
+        }
+        if reading.is_closed {
+            self.closed_at = Some(now);
         }
         self.last = Some(reading);
         self.marks = Some(match self.marks {
@@ -108,9 +121,14 @@ impl History {
         self.rate(|reading| reading.received)
     }
 
-    /// The same of those delivered to the client.
+    /// The same of those written by the server.
     pub(super) fn send_rate(&self) -> Option<f64> {
-        self.rate(|reading| reading.delivered)
+        self.rate(|reading| reading.written)
+    }
+
+    /// How long it has been seen in its phase.
+    pub(super) fn in_phase_for(&self, now: Instant) -> Duration {
+        self.phase.map_or(Duration::ZERO, |(_, since)| now.saturating_duration_since(since))
     }
 
     /// The share of the last seconds in which only the client's window kept the server's kernel from sending.
@@ -121,6 +139,11 @@ impl History {
     /// The largest receive window that the client was seen to advertise.
     pub(super) fn largest_window(&self) -> Option<u32> {
         self.largest_window
+    }
+
+    /// How long ago the client's window was last seen closed.
+    pub(super) fn since_window_closed(&self, now: Instant) -> Option<Duration> {
+        self.closed_at.map(|at| now.saturating_duration_since(at))
     }
 
     /// How long the last wait for the client's window was that has ended, and how long ago that was.
@@ -142,7 +165,22 @@ impl Reader {
         if waiting == 0 || self.read.is_some_and(|before| read > before) {
             self.at = Some(now);
         }
-        self.read = self.read.max(Some(read));
+        let read = self.read.unwrap_or(0).max(read);
+        self.read = Some(read);
+        self.marks = Some(match self.marks {
+            None => [(now, read); 2],
+            Some([_, second]) if now.saturating_duration_since(second.0) >= READ_MARK_INTERVAL => {
+                [second, (now, read)]
+            }
+            Some(marks) => marks,
+        });
+    }
+
+    /// Bytes per second that it has read, over the last seconds; `None` until it has been followed for half a second.
+    pub(super) fn rate(&self, now: Instant) -> Option<f64> {
+        let ((since, before), read) = (self.marks?[0], self.read?);
+        let time = now.saturating_duration_since(since);
+        (time >= SHORTEST_RATE).then(|| read.saturating_sub(before) as f64 / time.as_secs_f64())
     }
 
     /// How long ago it last read, or nothing waited for it. Before either was seen: since the connection was `first` seen.
@@ -159,7 +197,7 @@ impl Reading {
         Reading {
             at: now,
             received: counters.and_then(|counters| counters.server_received),
-            delivered: counters.map(|counters| counters.consumed),
+            written: counters.and_then(|counters| counters.server_written),
             sent_at: age.and_then(|age| now.checked_sub(age)),
             is_closed: info.is_some_and(|info| info.snd_wnd == Some(0))
                 || connection.server_timer == Some(Timer::ZeroWindowProbe),
@@ -190,6 +228,12 @@ impl Waits {
 
 /// Rates are over one to two such intervals.
 const MARK_INTERVAL: Duration = Duration::from_millis(1500);
+
+/// The same of what a side reads. One that is slow reads a block now and then, so that a shorter time flickers.
+const READ_MARK_INTERVAL: Duration = Duration::from_secs(3);
+
+/// Time from which on a rate of reading is one: within less, a slow reader has read one block or none.
+const SHORTEST_RATE: Duration = Duration::from_millis(450);
 
 /// A client that reads all the time, however slowly, opens its window more often than that.
 const SHORTEST_WAIT: Duration = Duration::from_millis(500);
@@ -245,6 +289,20 @@ mod tests {
             |rate: Option<f64>, expected: f64| (rate.unwrap() - expected).abs() < 0.001 * expected + 1e-9;
         assert!(near(rates[1].0, 10_000.0) && near(rates[50].0, 10_000.0) && near(rates[99].0, 0.0));
         assert!(near(rates[99].1, 100.0) && near(rates[99].2, 0.25), "{rates:?}");
+    }
+
+    #[test]
+    fn the_rate_of_a_reader_is_steady_though_it_reads_in_blocks() {
+        let (start, mut reader) = (Instant::now(), Reader::default());
+        for quarter in 0..60_u32 {
+            // A block of 20,000 bytes each half second.
+            let now = start + 250 * MS * quarter;
+            reader.add(u64::from(quarter / 2) * 20_000, 1, now);
+            let rate = reader.rate(now);
+            assert_eq!(rate.is_some(), quarter >= 2, "{quarter}");
+            assert!(rate.is_none_or(|rate| (25_000.0..=40_000.0).contains(&rate)), "{quarter}: {rate:?}");
+            assert!(quarter < 12 || rate > Some(36_000.0), "{quarter}: {rate:?}");
+        }
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct ListenerReading {
     pub limit: Option<u32>,
     /// Connection requests whose handshake is not complete.
     pub syns_waiting: u32,
+    /// Sockets of this host whose connection requests to it are not answered, as last listed with the ends of clients.
+    pub connecting: u32,
     /// What its connections have moved; `None` where only files show them.
     pub moved: Option<Moved>,
 }
@@ -85,6 +87,7 @@ impl Listeners {
                 accept_queue: 0,
                 limit: None,
                 syns_waiting: 0,
+                connecting: 0,
                 moved: None,
             },
             v4: if socket.only_v6 { V4::Refused } else { V4::Accepted },
@@ -114,6 +117,19 @@ impl Listeners {
         let key = self.accepting(namespace, local);
         if let Some(listener) = key.and_then(|key| self.by_addr.get_mut(&key)) {
             listener.reading.syns_waiting += 1;
+        }
+    }
+
+    /// Begins to count sockets whose connection requests are not answered.
+    pub(super) fn begin_connecting(&mut self) {
+        self.by_addr.values_mut().for_each(|listener| listener.reading.connecting = 0);
+    }
+
+    /// Counts one of them, to the socket that would accept it.
+    pub(super) fn add_connecting(&mut self, namespace: usize, server: SocketAddr) {
+        let key = self.accepting(namespace, server);
+        if let Some(listener) = key.and_then(|key| self.by_addr.get_mut(&key)) {
+            listener.reading.connecting += 1;
         }
     }
 

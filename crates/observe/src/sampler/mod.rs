@@ -9,12 +9,14 @@ mod connection;
 mod counters;
 mod figures;
 mod history;
+mod key;
 mod listeners;
 mod path_state;
 mod schedule;
 mod selection;
 mod self_test;
 mod totals;
+mod tracked;
 mod tracker;
 mod unix_connection;
 mod unix_tracker;
@@ -72,8 +74,6 @@ pub struct Observation {
     pub exited: Option<RootExit>,
     /// How long taking the sample took.
     pub took: Duration,
-    /// The processor time that it took, which other programs do not prolong. The same, where the system does not show it.
-    pub cost: Duration,
 }
 
 /// Samples a set of connections and a server's processes.
@@ -213,28 +213,34 @@ impl Sampler {
         let tree = self.tree.as_mut().map(ProcessTree::read);
         let exited = self.tree.as_ref().and_then(ProcessTree::exited);
         let path = PathState::of(self.connections(), start);
-        let mut sample = sum(self.connections());
+        let mut sample = Sum::of(self.connections()).sample();
         sample.t = start.duration_since(self.start_time).as_secs_f64();
         sample.server_memory = tree.filter(|tree| tree.processes > 0).map(|tree| tree.memory.total());
         sample.window = path.window;
-        let took = start.elapsed();
-        Observation { sample, path, tree, exited, took, cost: took }
+        Observation { sample, path, tree, exited, took: start.elapsed() }
     }
 }
 
-/// The sum of the counters of these connections, as last read.
-fn sum<'a>(connections: impl Iterator<Item = &'a Connection>) -> Sample {
-    let mut connections = connections.peekable();
-    let zero = connections.peek().map(|_| 0);
-    let mut sum = Sample {
-        server_received: zero,
-        server_read: zero,
-        server_written: zero,
-        client_received: zero,
-        skew: Some(0),
-        ..Sample::default()
-    };
-    for connection in connections {
+/// The sum of the counters of connections, as last read.
+#[derive(Debug, Default)]
+struct Sum(Option<Sample>);
+
+impl Sum {
+    fn of<'a>(connections: impl Iterator<Item = &'a Connection>) -> Sum {
+        let mut sum = Sum::default();
+        connections.for_each(|connection| sum.add(connection));
+        sum
+    }
+
+    fn add(&mut self, connection: &Connection) {
+        let sum = self.0.get_or_insert_with(|| Sample {
+            server_received: Some(0),
+            server_read: Some(0),
+            server_written: Some(0),
+            client_received: Some(0),
+            skew: Some(0),
+            ..Sample::default()
+        });
         let counters = connection.counters;
         sum.connections += u32::from(connection.is_open());
         sum.produced = sum.produced.saturating_add(counters.produced);
@@ -248,7 +254,11 @@ fn sum<'a>(connections: impl Iterator<Item = &'a Connection>) -> Sample {
             sum.kernel_memory = plus(sum.kernel_memory.or(Some(0)), Some(memory));
         }
     }
-    sum
+
+    /// The sum as a sample. Without a connection, what it would show is not known.
+    fn sample(self) -> Sample {
+        self.0.unwrap_or(Sample { skew: Some(0), ..Sample::default() })
+    }
 }
 
 /// The sum; `None` if a part is not visible.

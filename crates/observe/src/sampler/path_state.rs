@@ -64,7 +64,8 @@ impl PathState {
         path
     }
 
-    fn add(&mut self, connection: &Connection, now: Instant) {
+    /// Adds a connection as it is at `now`.
+    pub(super) fn add(&mut self, connection: &Connection, now: Instant) {
         self.connections += 1;
         self.alive += u32::from(connection.is_alive());
         self.closed_by_server += u32::from(connection.closed_by_server() == Some(ServerClose::Fin));

@@ -1,8 +1,8 @@
 //! Follows the connections of a live server as they open and close, without sending a byte.
 //!
 //! Each sample is one dump of the sockets that are at the server's ports at either end, and contains every connection. For ten
-//! thousand connections with both ends on this host it takes 30 ms of processor time, half of them in the kernel (Linux 6.18,
-//! optimized, beside other work).
+//! thousand connections with both ends on this host most of its processor time is the kernel's. What is remembered of a connection
+//! is a kilobyte, so that tens of thousands do not fit into a processor's cache: each sample passes over them once, in their order.
 //!
 //! **The order of reading.** The kernel lists sockets in the order of its hash table, so that the ends of a connection are read at
 //! moments that differ by up to the duration of the dump, either one first. Bytes that move in between make a queue between the ends
@@ -14,81 +14,47 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::hash::{Hash, Hasher};
-use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use echoctl_record::{ConnectionFigures, ConnectionLogger};
 
-use super::listeners::{ListenerKey, Listeners, Moved, is_request};
+use super::key::{Key, Seed};
+use super::listeners::{Listeners, Moved, is_request};
 use super::selection::Selected;
 use super::totals::Totals;
+use super::tracked::{Ends, Tracked};
 use super::unix_tracker::UnixTracker;
-use super::{ListenerReading, PathState, Selection, sum};
+use super::{ListenerReading, PathState, Selection, Sum};
 use crate::endpoint::PortFilter;
 use crate::namespace::Dump;
-use crate::{
-    Connection, Door, Error, Observation, ProcessTree, Side, SocketTables, TcpState, UnixQueues, sys,
-};
+use crate::{Connection, Door, Error, Observation, ProcessTree, Side, SocketTables, TcpState, UnixQueues};
 
 /// Samples all connections of a server, or those that a process has opened.
 #[derive(Debug)]
 pub struct ConnectionTracker {
     selected: Selected,
     filter: PortFilter,
+    /// Whether few connections had any traffic between the last two samples.
+    is_calm: bool,
+    /// When the clients' ends were last listed.
+    clients_listed: Instant,
     /// On which side of a connection the watched end is.
     side: Side,
     tables: SocketTables,
     dump: Dump,
     tree: Option<ProcessTree>,
     start_time: Instant,
-    connections: HashMap<Key, Tracked>,
+    /// The connections, in the order in which they were first listed.
+    connections: Vec<Tracked>,
+    /// Where the ends of each are in the last dump.
+    ends: Vec<Ends>,
+    /// The place of each in these two.
+    places: HashMap<Key, usize, Seed>,
     listeners: Listeners,
     unix: UnixTracker,
     totals: Totals,
     connections_seen: u64,
     was_sampled: bool,
-}
-
-/// What identifies a connection: the number of the namespace of its watched end, and both addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Key {
-    namespace: usize,
-    client: SocketAddr,
-    server: SocketAddr,
-}
-
-impl Key {
-    /// Whether its addresses say that it does not leave its host.
-    fn is_within_host(self) -> bool {
-        let [client, server] = [self.client, self.server].map(|addr| addr.ip().to_canonical());
-        client.is_loopback() || client == server
-    }
-}
-
-/// Hashes the client's address and both ports at once, which costs a quarter of hashing each field: tens of thousands are looked up for
-/// each sample. Nearly all connections differ in these.
-impl Hash for Key {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let ip = match self.client.ip() {
-            IpAddr::V4(ip) => ip.to_bits().into(),
-            IpAddr::V6(ip) => ip.to_bits(),
-        };
-        state.write_u128(ip);
-        state.write_u32(u32::from(self.client.port()) << 16 | u32::from(self.server.port()));
-    }
-}
-
-/// A connection, and where its ends are in the last dump.
-#[derive(Debug)]
-struct Tracked {
-    connection: Connection,
-    server: Option<usize>,
-    client: Option<usize>,
-    listener: Option<ListenerKey>,
-    /// Whether its client is known to be on this host. If its end is not visible, it has closed, together with its queues.
-    is_client_here: bool,
-    is_new: bool,
 }
 
 impl ConnectionTracker {
@@ -109,20 +75,25 @@ impl ConnectionTracker {
         };
         let mut tracker = ConnectionTracker {
             filter: selected.filter(),
+            is_calm: false,
+            clients_listed: Instant::now(),
             selected,
             side,
             tables,
             dump: Dump::default(),
             tree,
             start_time: Instant::now(),
-            connections: HashMap::new(),
+            connections: Vec::new(),
+            ends: Vec::new(),
+            places: HashMap::default(),
             listeners: Listeners::default(),
             unix: UnixTracker::new(unix),
             totals: Totals::default(),
             connections_seen: 0,
             was_sampled: false,
         };
-        tracker.tables.dump(&tracker.filter, &mut tracker.dump)?;
+        // Whether the kernel answers: no socket has this port.
+        tracker.tables.dump(&PortFilter::of([0]), &mut tracker.dump)?;
         UnixTracker::new(unix).read(&mut tracker.tables)?;
         Ok(tracker)
     }
@@ -133,24 +104,18 @@ impl ConnectionTracker {
     /// # Errors
     /// If the kernel refuses the request.
     pub fn sample(&mut self) -> Result<Observation, Error> {
-        let (start, processor_time) = (Instant::now(), sys::processor_time());
+        let start = Instant::now();
         self.tables.renew();
-        self.tables.dump(&self.filter, &mut self.dump)?;
-        let now = Instant::now();
-        self.selected.renew(self.dump.iter(), self.tree.as_ref(), now);
-        self.list();
-        self.find_clients();
-        self.read(now);
+        let (extent, now) = self.list_ends()?;
+        let read = self.read(extent, now);
         self.connections_seen += self.unix.read(&mut self.tables)?;
         self.was_sampled = true;
-        let observation = self.observe(start);
-        let used = sys::processor_time().zip(processor_time).map(|(now, before)| now.saturating_sub(before));
-        Ok(Observation { cost: used.unwrap_or(observation.took), ..observation })
+        Ok(self.observe(start, read))
     }
 
     /// The connections, in no particular order.
     pub fn connections(&self) -> impl Iterator<Item = &Connection> + Clone {
-        self.connections.values().map(|tracked| &tracked.connection)
+        self.connections.iter().map(|tracked| &tracked.connection)
     }
 
     /// The connections, those with most bytes in the kernels' queues first.
@@ -218,6 +183,41 @@ impl ConnectionTracker {
         self.tables.door()
     }
 
+    /// Makes a new dump, and finds the ends of connections in it. Of a large server with little traffic it has only the server's ends,
+    /// which takes half the time.
+    fn list_ends(&mut self) -> Result<(Extent, Instant), Error> {
+        let is_enough = self.is_calm && self.clients_listed.elapsed() < CLIENTS_INTERVAL;
+        if let Some(local) = self.filter.local().filter(|_| is_enough) {
+            self.tables.dump(&local, &mut self.dump)?;
+            self.list();
+            self.is_calm = self.is_mostly_quiet();
+            if self.is_calm {
+                return Ok((Extent::ServerEnds, Instant::now()));
+            }
+        }
+        self.tables.dump(&self.filter, &mut self.dump)?;
+        let now = Instant::now();
+        self.clients_listed = now;
+        self.selected.renew(self.dump.iter(), self.tree.as_ref(), now);
+        self.list();
+        self.find_clients();
+        self.is_calm = self.is_mostly_quiet();
+        Ok((Extent::BothEnds, now))
+    }
+
+    /// Whether there are so many connections without traffic since the last sample that it is less work to look up the clients' ends of
+    /// the others one by one.
+    fn is_mostly_quiet(&self) -> bool {
+        if self.connections.len() < LARGE || self.dump.namespaces() > 1 {
+            return false;
+        }
+        let is_quiet = |(tracked, ends): &(&Tracked, &Ends)| {
+            ends.server.is_some_and(|server| tracked.connection.is_quiet(self.dump.socket(server)))
+        };
+        let quiet = self.connections.iter().zip(&self.ends).filter(is_quiet).count();
+        self.connections.len() - quiet <= quiet / QUIET_SHARE
+    }
+
     /// Finds the watched ends in a new dump, and what listens.
     fn list(&mut self) {
         self.listeners.begin();
@@ -238,20 +238,27 @@ impl ConnectionTracker {
                     self.listeners.add_request(dumped.namespace, socket.local);
                 }
             } else if is_included {
-                let tracked =
-                    self.connections.entry(key).or_insert_with(|| Tracked::new(key, &self.listeners));
-                tracked.server = Some(dumped.index);
-            } else if !is_exact && let Some(known) = self.connections.get_mut(&key) {
+                let place = *self.places.entry(key).or_insert_with(|| {
+                    self.connections.push(Tracked::new(key, &self.listeners));
+                    self.ends.push(Ends::default());
+                    self.ends.len() - 1
+                });
+                self.ends[place].server = Some(dumped.index);
+            } else if !is_exact && let Some(place) = self.places.get(&key) {
                 // What accepted it may have been closed, or the process that opened it.
-                known.server = Some(dumped.index);
+                self.ends[*place].server = Some(dumped.index);
             }
         }
     }
 
     /// Finds the other ends in a new dump. Loopback of one namespace is not that of another.
     fn find_clients(&mut self) {
+        self.listeners.begin_connecting();
         for dumped in self.dump.iter() {
             let socket = dumped.socket;
+            if socket.state == TcpState::SynSent {
+                self.listeners.add_connecting(dumped.namespace, socket.remote);
+            }
             let is_loopback = socket.local.ip().is_loopback();
             let mut namespaces = 0..self.dump.namespaces();
             if is_loopback || namespaces.len() == 1 {
@@ -259,75 +266,122 @@ impl ConnectionTracker {
             }
             for namespace in namespaces {
                 let key = Key { namespace, client: socket.local, server: socket.remote };
-                if let Some(tracked) = self.connections.get_mut(&key) {
-                    tracked.client = Some(dumped.index);
+                if let Some(place) = self.places.get(&key) {
+                    self.ends[*place].client = Some(dumped.index);
                 }
             }
         }
     }
 
-    /// Updates each connection with its ends, and drops those that are closed.
-    fn read(&mut self, now: Instant) {
-        let (dump, side) = (&self.dump, self.side);
-        self.connections.retain(|key, tracked| {
-            let connection = &mut tracked.connection;
-            let before = (connection.counters, Moved::by(connection));
-            let client = tracked.client.take().map(|index| dump.socket(index));
-            if let Some(server) = tracked.server.take() {
-                connection.update(client, Some(dump.socket(server)), side);
+    /// Updates each connection with its ends, drops those that are closed, and sums up the others.
+    fn read(&mut self, extent: Extent, now: Instant) -> Read {
+        let mut read = Read::default();
+        let mut place = 0;
+        while place < self.connections.len() {
+            if self.read_one(place, extent, now, &mut read) {
+                place += 1;
             } else {
-                // It has closed, or the dump missed it while others opened and closed.
-                let (client, server) = self.tables.ends(key.client, key.server);
-                connection.update(client.as_ref(), server.as_ref(), side);
+                self.remove(place);
             }
-            connection.remember(now);
-            tracked.is_client_here |= connection.client.is_some();
-            let after = (connection.counters, Moved::by(connection));
-            // What it moved before the first sample does not count.
-            let is_counted = self.was_sampled || !tracked.is_new;
-            let before = if is_counted { before } else { after };
-            self.connections_seen += u64::from(std::mem::take(&mut tracked.is_new));
-            self.totals.add(&before.0, connection);
-            let is_open = connection.server_state.is_some_and(|state| state != TcpState::TimeWait);
-            if let Some(listener) = tracked.listener {
-                self.listeners.add_moved(listener, &before.1, &after.1);
-                self.listeners.count(listener, u32::from(is_open));
-            }
-            if !is_open {
-                self.totals.close(connection);
-            }
-            is_open
-        });
+        }
+        read
     }
 
-    fn observe(&mut self, start: Instant) -> Observation {
+    /// Updates one connection, and returns whether it is open.
+    fn read_one(&mut self, place: usize, extent: Extent, now: Instant, read: &mut Read) -> bool {
+        let tracked = &mut self.connections[place];
+        let connection = &mut tracked.connection;
+        let before = (connection.counters, Moved::by(connection));
+        let Ends { server, client } = std::mem::take(&mut self.ends[place]);
+        match (server.map(|index| self.dump.socket(index)), extent) {
+            (Some(server), Extent::BothEnds) => {
+                let client = client.map(|index| self.dump.socket(index));
+                connection.update(client, Some(server), self.side);
+            }
+            (Some(server), Extent::ServerEnds) if connection.is_quiet(server) => {
+                connection.update_server(server, self.side);
+            }
+            (Some(server), Extent::ServerEnds) => {
+                let may_be_here = tracked.is_client_here || tracked.is_new;
+                let Key { client, server: addr, .. } = tracked.key;
+                let client = if may_be_here { self.tables.end(client, addr) } else { None };
+                connection.update(client.as_ref(), Some(server), self.side);
+            }
+            (None, _) => {
+                // It has closed, or the dump missed it while others opened and closed.
+                let (client, server) = self.tables.ends(tracked.key.client, tracked.key.server);
+                connection.update(client.as_ref(), server.as_ref(), self.side);
+            }
+        }
+        connection.remember(now);
+        tracked.is_client_here |= connection.client.is_some();
+        let after = (connection.counters, Moved::by(connection));
+        // What it moved before the first sample does not count.
+        let is_counted = self.was_sampled || !tracked.is_new;
+        let before = if is_counted { before } else { after };
+        self.connections_seen += u64::from(std::mem::take(&mut tracked.is_new));
+        self.totals.add(&before.0, connection);
+        let is_open = connection.server_state.is_some_and(|state| state != TcpState::TimeWait);
+        if let Some(listener) = tracked.listener {
+            self.listeners.add_moved(listener, &before.1, &after.1);
+            self.listeners.count(listener, u32::from(is_open));
+        }
+        if is_open {
+            read.sum.add(connection);
+            read.path.add(connection, now);
+            read.remote += u32::from(!tracked.is_client_here);
+        } else {
+            self.totals.close(connection);
+        }
+        is_open
+    }
+
+    /// Forgets a connection; the last one takes its place.
+    fn remove(&mut self, place: usize) {
+        let removed = self.connections.swap_remove(place);
+        self.ends.swap_remove(place);
+        self.places.remove(&removed.key);
+        if let Some(moved) = self.connections.get(place) {
+            self.places.insert(moved.key, place);
+        }
+    }
+
+    fn observe(&mut self, start: Instant, read: Read) -> Observation {
         let tree = self.tree.as_mut().map(ProcessTree::read);
         let exited = self.tree.as_ref().and_then(ProcessTree::exited);
-        let path = PathState::of(self.connections(), start);
-        let mut sample = sum(self.connections());
+        let Read { sum, path, remote } = read;
+        let mut sample = sum.sample();
         sample.t = start.duration_since(self.start_time).as_secs_f64();
         sample.server_memory = tree.filter(|tree| tree.processes > 0).map(|tree| tree.memory.total());
         sample.window = path.window;
-        let remote = self.connections.values().filter(|tracked| !tracked.is_client_here).count();
-        sample.remote_clients = (remote > 0).then_some(u32::try_from(remote).unwrap_or(u32::MAX));
+        sample.remote_clients = (remote > 0).then_some(remote);
         self.totals.add_closed_to(&mut sample);
         self.unix.add_to(&mut sample);
-        let took = start.elapsed();
-        Observation { sample, path, tree, exited, took, cost: took }
+        Observation { sample, path, tree, exited, took: start.elapsed() }
     }
 }
 
-impl Tracked {
-    fn new(key: Key, listeners: &Listeners) -> Tracked {
-        let listener = listeners.accepting(key.namespace, key.server);
-        let connection = Connection::new(key.client, key.server);
-        Tracked {
-            connection: Connection { listener: listener.map(|(_, addr)| addr), ..connection },
-            server: None,
-            client: None,
-            listener,
-            is_client_here: key.is_within_host(),
-            is_new: true,
-        }
-    }
+/// Which ends of connections are in a dump.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    BothEnds,
+    ServerEnds,
+}
+
+/// Time after which the clients' ends are listed again, whether or not a segment has passed: one that nothing reaches may write.
+const CLIENTS_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Connections from which on half a dump is worth the trouble: it saves a millisecond.
+const LARGE: usize = 1000;
+
+/// Quiet connections for each other one: its look-up costs as much as five sockets of a dump.
+const QUIET_SHARE: usize = 8;
+
+/// All connections of a sample as one.
+#[derive(Debug, Default)]
+struct Read {
+    sum: Sum,
+    path: PathState,
+    /// Connections whose client is on another host.
+    remote: u32,
 }

@@ -7,9 +7,9 @@
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
-pub use unix::raise_descriptor_limit;
-#[cfg(unix)]
 pub(crate) use unix::*;
+#[cfg(unix)]
+pub use unix::{raise_descriptor_limit, thread_processor_time};
 
 #[cfg(target_vendor = "apple")]
 mod apple;
@@ -19,6 +19,6 @@ pub(crate) use apple::*;
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
-pub use windows::raise_descriptor_limit;
-#[cfg(windows)]
 pub(crate) use windows::*;
+#[cfg(windows)]
+pub use windows::{raise_descriptor_limit, thread_processor_time};

@@ -100,8 +100,8 @@ pub(crate) fn clock_ticks() -> u64 {
     u64::try_from(ticks).ok().filter(|&ticks| ticks > 0).unwrap_or(100)
 }
 
-/// The processor time that this thread has used.
-pub(crate) fn processor_time() -> Option<Duration> {
+/// The processor time that this thread has used; `None` where the system does not show it.
+pub fn thread_processor_time() -> Option<Duration> {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: clock_gettime writes the struct that it is given a valid pointer to.
     if unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) } != 0 {

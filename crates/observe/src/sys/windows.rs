@@ -143,6 +143,6 @@ pub(crate) fn clock_ticks() -> u64 {
 }
 
 /// Not queried on this system.
-pub(crate) fn processor_time() -> Option<std::time::Duration> {
+pub fn thread_processor_time() -> Option<std::time::Duration> {
     None
 }

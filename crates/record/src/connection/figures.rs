@@ -49,6 +49,8 @@ pub struct ConnectionFigures {
     pub client_window: Option<u64>,
     /// The largest receive window that the client was seen to advertise.
     pub largest_client_window: Option<u64>,
+    /// How long ago the client's window was last seen closed; 0 while it is.
+    pub since_window_closed: Option<f64>,
     /// Receive window of the server.
     pub server_window: Option<u64>,
     /// The running timer of the server's socket.
@@ -74,10 +76,24 @@ pub struct ConnectionFigures {
     pub last_wait: Option<f64>,
     /// How long ago that wait ended.
     pub since_last_wait: Option<f64>,
-    /// Bytes per second received from the client over the last seconds; `None` before the second sample.
+    /// Bytes per second that the server's kernel has received from the client over the last seconds; `None` before the second sample.
     pub receive_rate: Option<f64>,
-    /// Bytes per second sent to the client over the last seconds; `None` before the second sample.
+    /// Bytes per second that the server has written to the client over the last seconds; `None` before the second sample.
     pub send_rate: Option<f64>,
+    /// Bytes per second that the server has read over the last seconds; `None` in the first half second.
+    pub server_read_rate: Option<f64>,
+    /// The same of the client. If its end is not visible, reading is what its kernel acknowledges, which comes in jumps.
+    pub client_read_rate: Option<f64>,
+    /// How long the connection has been seen in its phase.
+    pub in_phase_for: f64,
     /// How long the connection has been observed.
     pub seen_for: f64,
+}
+
+impl ConnectionFigures {
+    /// Bytes in the kernels' queues, as far as they are visible.
+    pub fn queued(&self) -> u64 {
+        let queues = [self.client_send, self.server_receive, self.server_send, self.client_receive];
+        queues.into_iter().flatten().sum()
+    }
 }

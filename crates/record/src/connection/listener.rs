@@ -15,12 +15,15 @@ pub struct ListenerFigures {
     /// Connections that the server has not accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accept_queue: Option<u32>,
-    /// The most that its accept queue holds; further ones wait in the network.
+    /// The limit of its accept queue, of which Linux admits one more: further ones wait in the network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accept_queue_limit: Option<u32>,
     /// Connections whose handshake is not complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub syns_waiting: Option<u32>,
+    /// Sockets of this host whose connection requests to it are not answered (SYN-SENT).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connecting: Option<u32>,
 }
 
 impl ListenerFigures {

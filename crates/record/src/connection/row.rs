@@ -33,12 +33,18 @@ pub struct ConnectionRow {
     /// Bytes that the server has written since the connection was opened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written: Option<u64>,
-    /// Bytes per second received over the last seconds; absent before the second sample.
+    /// Bytes per second received over the last seconds: how fast `received` grows. Absent before the second sample.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receive_rate: Option<f64>,
-    /// Bytes per second sent over the last seconds; absent before the second sample.
+    /// Bytes per second that the server has written over the last seconds: how fast `written` grows. Absent before the second sample.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub send_rate: Option<f64>,
+    /// Bytes per second that the server has read over the last seconds. Absent in the first half second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_read_rate: Option<f64>,
+    /// The same of the client; of one whose end is not visible, what its kernel acknowledges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_read_rate: Option<f64>,
     /// Written by the client, not acknowledged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_send: Option<u64>,
@@ -68,6 +74,9 @@ pub struct ConnectionRow {
     /// [`Roles`].
     #[serde(default, skip_serializing_if = "is_false")]
     pub outbound: bool,
+    /// Whether the process that it waits for is stopped (SIGSTOP, Ctrl-Z).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub stopped: bool,
 }
 
 impl ConnectionRow {

@@ -14,6 +14,7 @@ pub(super) struct Signals {
     since_client_answered: Option<f64>,
     since_sent: Option<f64>,
     seen_for: f64,
+    in_phase_for: f64,
 }
 
 impl Signals {
@@ -26,6 +27,7 @@ impl Signals {
             since_client_answered: figures.since_client_answered,
             since_sent: figures.since_sent,
             seen_for: figures.seen_for,
+            in_phase_for: figures.in_phase_for,
         }
     }
 
@@ -59,7 +61,7 @@ impl Signals {
         let (client, server) = (self.to_client, self.to_server);
         match cause {
             ConnectionCause::ClientDoesNotRead => client.waited(),
-            ConnectionCause::ClosedByServer => client.waited().filter(|_| client.is_stalled()),
+            ConnectionCause::ClosedByServer => Some(self.in_phase_for),
             ConnectionCause::ServerDoesNotRead => server.waited(),
             ConnectionCause::BothWait => {
                 client.waited().zip(server.waited()).map(|(one, other)| one.min(other))

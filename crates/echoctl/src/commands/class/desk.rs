@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use echoctl_live::Questions;
-use echoctl_observe::Error;
+use echoctl_observe::{Error, thread_processor_time};
 use echoctl_record::{ClassLog, ClassState, Ending, WatchSummary};
 use echoctl_server::Stats;
 use tokio::sync::watch;
@@ -70,11 +70,13 @@ impl Desk {
     pub(super) fn run(mut self) -> Desk {
         let mut pause = Duration::ZERO;
         while !interrupt::wait(pause) {
-            let began = Instant::now();
+            let (began, used) = (Instant::now(), thread_processor_time());
             match self.observer.observe() {
                 Ok(moment) => {
-                    let cost = moment.observation.cost;
                     self.hand_out(moment);
+                    let cost =
+                        thread_processor_time().zip(used).map(|(now, before)| now.saturating_sub(before));
+                    let cost = cost.unwrap_or_else(|| began.elapsed());
                     pause = INTERVAL.max(cost * MIN_PAUSES).saturating_sub(began.elapsed());
                 }
                 Err(error) => {

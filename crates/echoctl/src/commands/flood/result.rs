@@ -12,6 +12,7 @@ use echoctl_verdict::flood::{Cause, judge};
 
 use super::progress::unwritten;
 use super::sentences;
+use crate::address;
 use crate::cli::called;
 use crate::cli::help::renamed;
 use crate::commands::advice;
@@ -127,8 +128,19 @@ impl<'a> FloodResult<'a> {
         let judgement = self.judgement.as_ref()?;
         let is_settled = matches!(judgement.verdict, Verdict::Bounded | Verdict::Unbounded);
         let watching =
-            || format!("echoctl watch {} during a flood, for the queues of each connection", self.target);
+            || format!("{} during a flood, for the queues of each connection", watch_of(&self.target));
         judgement.advice.map(advice::text).or_else(|| is_settled.then(watching))
+    }
+}
+
+/// The command that watches a server. What listens on another host is visible only there.
+fn watch_of(target: &str) -> String {
+    let addrs = address::to_connect(target).unwrap_or_default();
+    match addrs.first() {
+        Some(addr) if !addr.ip().to_canonical().is_loopback() => {
+            format!("on the server's host, echoctl watch {}", addr.port())
+        }
+        _ => format!("echoctl watch {target}"),
     }
 }
 

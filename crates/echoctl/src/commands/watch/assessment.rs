@@ -7,17 +7,22 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use echoctl_observe::{Connection, ConnectionTracker, SocketOwners, UnixQueues};
+use echoctl_observe::{Connection, ConnectionTracker, UnixQueues};
 use echoctl_record::{ConnectionCause, ConnectionRow, Diagnosis, Roles};
 use echoctl_verdict::diagnose;
 
+use super::processes::Processes;
 use super::row;
 
-/// All connections of a sample: the worst causes first, and of one cause the connections with most bytes buffered.
+/// All connections of a sample.
 #[derive(Debug)]
 pub(super) struct Assessment<'a> {
     now: Instant,
-    connections: Vec<Assessed<'a>>,
+    /// Those that need attention: the worst causes first, and of one cause the connections with most bytes buffered.
+    culprits: Vec<Assessed<'a>>,
+    /// The others, of which there may be tens of thousands, in no particular order.
+    others: Vec<Assessed<'a>>,
+    causes: BTreeMap<ConnectionCause, u32>,
 }
 
 /// One connection with its cause.
@@ -47,63 +52,76 @@ impl<'a> Assessment<'a> {
     pub(super) fn of(tracker: &'a ConnectionTracker, now: Instant) -> Assessment<'a> {
         let tcp = tracker.connections().filter(|connection| connection.server_state.is_some());
         let roles = if tracker.is_outbound() { Roles::Opened } else { Roles::Served };
-        let tcp = tcp.map(|connection| Assessed {
-            connection: Observed::Tcp(connection),
-            diagnosis: Diagnosis { roles, ..diagnose(&connection.figures(now)) },
-            queued: connection.queues().total(),
+        let tcp = tcp.map(|connection| {
+            let figures = connection.figures(now);
+            Assessed {
+                connection: Observed::Tcp(connection),
+                diagnosis: Diagnosis { roles, ..diagnose(&figures) },
+                queued: figures.queued(),
+            }
         });
         let unix = tracker.unix_connections().unwrap_or_default().iter().map(|connection| Assessed {
             connection: Observed::Unix(connection),
             diagnosis: diagnose(&tracker.unix_figures(connection, now)),
             queued: connection.unread_by_server.unwrap_or(0) + connection.unread_by_client.unwrap_or(0),
         });
-        let mut connections: Vec<Assessed<'_>> = tcp.chain(unix).collect();
-        connections.sort_by(Assessed::worst_first);
-        Assessment { now, connections }
+        let mut counts = [0; ConnectionCause::ALL.len()];
+        let (mut culprits, mut others) = (Vec::new(), Vec::new());
+        for assessed in tcp.chain(unix) {
+            counts[usize::from(assessed.diagnosis.cause.severity())] += 1;
+            if assessed.is_culprit() { culprits.push(assessed) } else { others.push(assessed) }
+        }
+        culprits.sort_unstable_by(Assessed::worst_first);
+        let causes = ConnectionCause::ALL.into_iter();
+        let causes = causes.map(|cause| (cause, counts[usize::from(cause.severity())]));
+        Assessment { now, culprits, others, causes: causes.filter(|(_, count)| *count > 0).collect() }
     }
 
     /// Number of connections with each cause.
-    pub(super) fn causes(&self) -> BTreeMap<ConnectionCause, u32> {
-        let mut causes = BTreeMap::new();
-        for connection in &self.connections {
-            *causes.entry(connection.diagnosis.cause).or_default() += 1;
-        }
-        causes
+    pub(super) fn causes(&self) -> &BTreeMap<ConnectionCause, u32> {
+        &self.causes
     }
 
     /// Number of connections that need attention.
     pub(super) fn culprits(&self) -> usize {
-        self.connections.iter().filter(|connection| connection.is_culprit()).count()
+        self.culprits.len()
+    }
+
+    /// All connections, those that need attention first.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Assessed<'a>> {
+        self.culprits.iter().chain(&self.others)
     }
 
     /// At most `number` connections, the worst first. Each cause that needs attention is among them, however many of another one buffer
     /// more.
     pub(super) fn worst(&self, number: usize) -> Vec<Assessed<'a>> {
         let mut of_cause: BTreeMap<ConnectionCause, usize> = BTreeMap::new();
-        // The first of each cause, then the second of each, and so on; those that need no attention after them, by size.
-        let mut turns: Vec<(usize, usize)> = Vec::with_capacity(self.connections.len());
-        for (index, connection) in self.connections.iter().enumerate() {
+        // The first of each cause, then the second of each, and so on; those that need no attention after them.
+        let mut turns: Vec<(usize, usize)> = Vec::with_capacity(self.culprits.len());
+        for (index, connection) in self.culprits.iter().enumerate() {
             let turn = of_cause.entry(connection.diagnosis.cause).or_default();
-            turns.push((if connection.is_culprit() { *turn } else { usize::MAX }, index));
+            turns.push((*turn, index));
             *turn += 1;
         }
-        let number = number.min(turns.len());
-        if number > 0 && number < turns.len() {
-            turns.select_nth_unstable(number - 1);
-        }
-        let mut chosen: Vec<usize> = turns[..number].iter().map(|(_, index)| *index).collect();
-        chosen.sort_unstable();
-        chosen.into_iter().map(|index| self.connections[index]).collect()
+        let turns = first(turns, number, Ord::cmp);
+        let more = number - turns.len();
+        let mut worst: Vec<Assessed<'_>> = turns.iter().map(|(_, index)| self.culprits[*index]).collect();
+        // As references: most are not among the first.
+        worst.extend(first(self.others.iter().collect(), more, |a, b| Assessed::worst_first(a, b)));
+        worst.sort_unstable_by(Assessed::worst_first);
+        worst
     }
 
-    /// The rows of at most `number` connections.
-    pub(super) fn rows(&self, number: usize, owners: &SocketOwners) -> Vec<ConnectionRow> {
-        self.worst(number).iter().map(|connection| connection.row(self.now, owners)).collect()
-    }
-
-    /// When it was made.
-    pub(super) fn now(&self) -> Instant {
-        self.now
+    /// The rows of these connections.
+    pub(super) fn rows<'b>(
+        &self,
+        connections: impl IntoIterator<Item = &'b Assessed<'a>>,
+        processes: &mut Processes<'_>,
+    ) -> Vec<ConnectionRow>
+    where
+        'a: 'b,
+    {
+        connections.into_iter().map(|connection| connection.row(self.now, processes)).collect()
     }
 }
 
@@ -114,11 +132,30 @@ impl Assessed<'_> {
     }
 
     /// The connection as it is printed and kept.
-    pub(super) fn row(&self, now: Instant, owners: &SocketOwners) -> ConnectionRow {
-        match self.connection {
-            Observed::Tcp(connection) => row::of_tcp(connection, self.diagnosis, now, owners),
-            Observed::Unix(connection) => row::of_unix(connection, self.diagnosis, owners),
-        }
+    pub(super) fn row(&self, now: Instant, processes: &mut Processes<'_>) -> ConnectionRow {
+        let row = match self.connection {
+            Observed::Tcp(connection) => row::of_tcp(connection, self.diagnosis, now, processes.owners),
+            Observed::Unix(connection) => row::of_unix(connection, self.diagnosis, processes.owners),
+        };
+        let stopped = self.is_culprit() && self.awaited().any(|inode| processes.are_stopped(inode));
+        ConnectionRow { stopped, ..row }
+    }
+
+    /// The sockets whose processes it waits for.
+    fn awaited(&self) -> impl Iterator<Item = u32> {
+        let (client, server) = match self.connection {
+            Observed::Tcp(connection) => (connection.client_inode, connection.server_inode),
+            Observed::Unix(connection) => (Some(connection.client), connection.server),
+        };
+        let sides = match self.diagnosis.cause {
+            ConnectionCause::ClientDoesNotRead | ConnectionCause::ClientReadsSlowly => [client, None],
+            ConnectionCause::ServerDoesNotRead
+            | ConnectionCause::ServerReadsSlowly
+            | ConnectionCause::ClosedByClient => [None, server],
+            ConnectionCause::BothWait => [client, server],
+            _ => [None, None],
+        };
+        sides.into_iter().flatten()
     }
 
     fn worst_first(one: &Assessed<'_>, other: &Assessed<'_>) -> Ordering {
@@ -147,4 +184,13 @@ impl Assessed<'_> {
             Observed::Unix(connection) => Which::Unix(connection.client),
         }
     }
+}
+
+/// The first `number` of `all` in this order, in no particular one.
+fn first<T>(mut all: Vec<T>, number: usize, order: impl FnMut(&T, &T) -> Ordering) -> Vec<T> {
+    if number > 0 && number < all.len() {
+        all.select_nth_unstable_by(number - 1, order);
+    }
+    all.truncate(number);
+    all
 }

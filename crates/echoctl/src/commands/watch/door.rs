@@ -16,7 +16,7 @@ pub(super) fn name(door: Door) -> &'static str {
 pub(super) fn sentence(door: Door) -> Option<&'static str> {
     match door {
         Door::Own => None,
-        Door::Netlink => Some("in another network namespace, all visible"),
+        Door::Netlink => Some("in another network namespace: all figures are visible"),
         Door::Files => Some(
             "in another network namespace: only queues are visible. As root, counters and windows are too",
         ),

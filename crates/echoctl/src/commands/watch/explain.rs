@@ -27,14 +27,16 @@ impl Explainer {
 fn figures(cause: ConnectionCause) -> &'static str {
     match cause {
         ConnectionCause::ClientDoesNotRead => {
-            "Send-Q and notsent stay, timer:(persist), rwnd_limited grows; lastsnd is the age"
+            "Send-Q and notsent do not fall, timer:(persist), rwnd_limited grows; lastsnd is the age"
         }
         ConnectionCause::ClientReadsSlowly => {
-            "Send-Q stays, timer:(persist), rwnd_limited grows; bytes_acked grows in steps"
+            "Send-Q stays above 0, timer:(persist) now and then, rwnd_limited grows; bytes_acked grows in steps"
         }
-        ConnectionCause::ServerDoesNotRead => "Recv-Q stays; lastrcv is the time since more arrived",
-        ConnectionCause::ServerReadsSlowly => "Recv-Q stays full; bytes_received grows in steps",
-        ConnectionCause::BothWait => "Recv-Q and Send-Q stay full, timer:(persist)",
+        ConnectionCause::ServerDoesNotRead => "Recv-Q does not fall; lastrcv is the time since more arrived",
+        ConnectionCause::ServerReadsSlowly => {
+            "Recv-Q falls bit by bit and fills up again; bytes_received grows in steps"
+        }
+        ConnectionCause::BothWait => "Recv-Q and Send-Q do not fall, timer:(persist)",
         ConnectionCause::PeerGone => {
             "timer:(on) or (persist), backoff grows; lastack is the time since an answer"
         }

@@ -8,13 +8,18 @@ pub(super) fn all(tracker: &ConnectionTracker, owners: &SocketOwners) -> Vec<Lis
     tracker.listeners().map(|reading| figures(reading, owners)).collect()
 }
 
-/// Keeps of each listener the figures with the fullest accept queue.
-pub(super) fn keep_fullest(kept: &mut Vec<ListenerFigures>, now: Vec<ListenerFigures>) {
+/// Keeps of each listener the figures with the fullest accept queue, and the most clients that could not connect.
+pub(super) fn keep_fullest(kept: &mut Vec<ListenerFigures>, now: &[ListenerFigures]) {
     for listener in now {
         match kept.iter_mut().find(|kept| kept.listen == listener.listen) {
-            Some(kept) if listener.accept_queue >= kept.accept_queue => *kept = listener,
-            Some(_) => {}
-            None => kept.push(listener),
+            Some(kept) => {
+                let connecting = kept.connecting.max(listener.connecting);
+                if listener.accept_queue >= kept.accept_queue {
+                    *kept = listener.clone();
+                }
+                kept.connecting = connecting;
+            }
+            None => kept.push(listener.clone()),
         }
     }
 }
@@ -27,6 +32,7 @@ fn figures(reading: &ListenerReading, owners: &SocketOwners) -> ListenerFigures 
         accept_queue: Some(reading.accept_queue),
         accept_queue_limit: reading.limit,
         syns_waiting: Some(reading.syns_waiting),
+        connecting: Some(reading.connecting),
     }
 }
 
@@ -44,7 +50,7 @@ mod tests {
         let mut kept = Vec::new();
 
         for now in [vec![at("a", 1)], vec![at("a", 7), at("b", 0)], vec![at("a", 2)]] {
-            keep_fullest(&mut kept, now);
+            keep_fullest(&mut kept, &now);
         }
 
         assert_eq!(kept, [at("a", 7), at("b", 0)]);

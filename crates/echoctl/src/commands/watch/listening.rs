@@ -3,13 +3,17 @@
 use std::fmt::Write;
 
 use echoctl_observe::{Listener, ServerAddr, listeners};
+use echoctl_record::printable;
 
 use crate::exit::Failure;
 
 /// Adds what listens on this host, those with a name like `wanted` first; nothing if that is not visible.
 pub(super) fn hint(failure: Failure, wanted: &str) -> Failure {
     match listeners() {
-        Ok(all) if !all.is_empty() => failure.hint(list(&all, wanted)),
+        Ok(all) if !all.is_empty() => failure.hint(match nearest(&all, wanted) {
+            Some(name) => format!("did you mean {}?\n{}", printable(name), list(&all, wanted)),
+            None => list(&all, wanted),
+        }),
         _ => failure,
     }
 }
@@ -21,9 +25,16 @@ pub(super) fn addresses<'a>(all: impl ExactSizeIterator<Item = &'a ServerAddr>) 
     format!("{}{more}", addrs.join(", "))
 }
 
+/// The name of a process that listens and is nearly the wanted one, or has it as a part.
+fn nearest<'a>(all: &'a [Listener], wanted: &str) -> Option<&'a str> {
+    let names = all.iter().flat_map(|listener| &listener.owners).map(|owner| owner.name.as_str());
+    let least = names.map(|name| (difference(name, wanted), name)).min()?;
+    (!wanted.is_empty() && least.0 <= MAX_MISTAKES).then_some(least.1)
+}
+
 /// One line per server, at most [`MAX_LISTED`].
 fn list(all: &[Listener], wanted: &str) -> String {
-    let mut servers: Vec<(String, usize, Vec<&ServerAddr>)> = Vec::new();
+    let mut servers: Vec<(String, bool, usize, Vec<&ServerAddr>)> = Vec::new();
     for listener in all {
         let process = listener.to_string();
         match servers.iter_mut().find(|(known, ..)| *known == process) {
@@ -31,17 +42,21 @@ fn list(all: &[Listener], wanted: &str) -> String {
             None => {
                 let difference = |name: &str| difference(name, wanted);
                 let least = listener.owners.iter().map(|owner| difference(&owner.name)).min();
-                servers.push((process, least.unwrap_or(usize::MAX), vec![&listener.addr]));
+                let is_visible = !listener.owners.is_empty();
+                servers.push((process, is_visible, least.unwrap_or(usize::MAX), vec![&listener.addr]));
             }
         }
     }
     // Without a name they stay in the order of their addresses.
     if !wanted.is_empty() {
-        servers.sort_by_key(|(_, difference, _)| *difference);
+        servers.sort_by_key(|(.., difference, _)| *difference);
     }
     let mut text = "on this host listen:".to_owned();
-    for (process, _, addrs) in servers.iter().take(MAX_LISTED) {
-        let _ = write!(text, "\n  {process} at {}", addresses(addrs.iter().copied()));
+    for (process, is_visible, _, addrs) in servers.iter().take(MAX_LISTED) {
+        let _ = match is_visible {
+            true => write!(text, "\n  {process} at {}", addresses(addrs.iter().copied())),
+            false => write!(text, "\n  {}: {process}", addresses(addrs.iter().copied())),
+        };
     }
     if servers.len() > MAX_LISTED {
         let _ = write!(text, "\n  and {} more", servers.len() - MAX_LISTED);
@@ -73,6 +88,9 @@ const MAX_ADDRESSES: usize = 3;
 
 /// Number of servers that are listed: as many lines as a user reads.
 const MAX_LISTED: usize = 10;
+
+/// Differences of a name that was meant: two letters in the wrong order, or one that is missing.
+const MAX_MISTAKES: usize = 2;
 
 /// Characters of a name that are compared, which bounds the time for names from outside.
 const MAX_NAME: usize = 64;
@@ -107,8 +125,12 @@ mod tests {
 
         assert_eq!(
             by_addr,
-            "on this host listen:\n  a process of another user (root), not visible at 127.0.0.1:22\n  \
+            "on this host listen:\n  127.0.0.1:22: a process of another user (root), not visible\n  \
              nginx (pid 12, 13) at 127.0.0.1:80, 127.0.0.1:443\n  redis-server (pid 7) at 127.0.0.1:6379"
+        );
+        assert_eq!(
+            ["", "Redis", "ngnix", "postgres"].map(|wanted| nearest(&all, wanted)),
+            [None, Some("redis-server"), Some("nginx"), None]
         );
         assert!(redis.starts_with("on this host listen:\n  redis-server"), "{redis}");
         assert!(nginx.starts_with("on this host listen:\n  nginx"), "{nginx}");

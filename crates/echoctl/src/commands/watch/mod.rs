@@ -2,7 +2,6 @@
 
 mod args;
 mod assessment;
-#[cfg(feature = "tui")]
 mod clock;
 mod door;
 mod explain;
@@ -12,6 +11,7 @@ mod listening;
 mod map;
 #[cfg(feature = "live")]
 mod metrics;
+mod processes;
 mod row;
 mod schedule;
 #[cfg(feature = "tui")]
@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 
 use echoctl_observe::{
     ConnectionTracker, Door, Observation, ProcessTree, Selection, ServerAddr, SocketOwners, Target,
-    raise_descriptor_limit,
+    raise_descriptor_limit, thread_processor_time,
 };
 use echoctl_record::{Ending, Roles, Sample, WatchSummary};
 
@@ -39,6 +39,7 @@ pub(crate) use args::Args;
 use assessment::{Assessed, Assessment};
 use explain::Explainer;
 use json::{SampleEvent, WatchingEvent};
+use processes::Processes;
 use schedule::Schedule;
 #[cfg(feature = "tui")]
 use screen::{LiveView, Reading};
@@ -102,7 +103,9 @@ pub(crate) fn run(args: Args) -> Outcome {
         }
         View::Lines(CulpritLines::new(args.explain.then(|| explainer(&target, tracker.door()))))
     };
-    let schedule = Schedule::new(tracker.start_time(), args.every, args.duration);
+    let mut schedule = Schedule::new(tracker.start_time(), args.every, args.duration);
+    // What finding the server took is not the watch's.
+    schedule.used(thread_processor_time());
     let watch = Watch {
         text: WatchText::new(roles),
         tracker,
@@ -185,7 +188,6 @@ impl Watch {
         loop {
             let due = schedule.due(Instant::now());
             let observation = self.sample()?;
-            schedule.took(observation.cost);
             if let Err(error) = self.show(&observation, due.line) {
                 // The reader of our output is gone. The files are written all the same.
                 self.finish(&observation, Exit::Done)?;
@@ -194,6 +196,7 @@ impl Watch {
             if due.is_over || server_exited(&observation).is_some() {
                 return self.finish(&observation, Exit::Done);
             }
+            schedule.used(thread_processor_time());
             if let Next::End(exit) = self.wait(&observation, schedule.wait(Instant::now()))? {
                 return self.finish(&observation, exit);
             }
@@ -228,19 +231,28 @@ impl Watch {
 
     fn show(&mut self, observation: &Observation, line_is_due: bool) -> io::Result<()> {
         let sample = &observation.sample;
-        let assessment = Assessment::of(&self.tracker, Instant::now());
-        let listed = if self.view.is_live() { usize::MAX } else { self.top };
-        let named = assessment.worst(listed.max(WatchSummary::MAX_TOP));
+        let now = Instant::now();
+        let assessment = Assessment::of(&self.tracker, now);
+        let is_live = self.view.is_live();
+        let worst = assessment.worst(WatchSummary::MAX_TOP);
+        let listed = if line_is_due && !is_live { assessment.worst(self.top) } else { Vec::new() };
+        let all = assessment.all().filter(|_| is_live);
+        let named = worst.iter().chain(&listed).chain(all).flat_map(Assessed::inodes);
         let listening = self.tracker.listeners().map(|listener| listener.inode);
-        self.owners.update(named.iter().flat_map(Assessed::inodes).chain(listening));
-        self.worst.add(&assessment, &self.owners);
+        self.owners.update(named.chain(listening));
+        let mut processes = Processes::new(&self.owners);
+        self.worst.add(&worst, now, &mut processes);
         let listeners = listeners::all(&self.tracker, &self.owners);
-        listeners::keep_fullest(&mut self.watched.listeners, listeners.clone());
+        listeners::keep_fullest(&mut self.watched.listeners, &listeners);
+        let stopped: Vec<u32> = self.tracker.tree().into_iter().flat_map(ProcessTree::suspended).collect();
+        self.watched.server_stopped = stopped.first().copied();
         match &mut self.view {
             #[cfg(feature = "tui")]
             View::Live(view) => view.show(Reading {
                 sample: *sample,
-                rows: assessment.rows(listed, &self.owners),
+                rows: assessment.rows(assessment.all(), &mut processes),
+                roles: self.roles,
+                stopped,
                 listeners,
                 seen: self.tracker.connections_seen(),
                 traffic: self.text.traffic(),
@@ -250,15 +262,17 @@ impl Watch {
             View::Json if line_is_due => {
                 let event = SampleEvent {
                     sample,
+                    unix_time: clock::unix_time(),
+                    stopped: &stopped,
                     causes: assessment.causes(),
-                    top: &assessment.rows(listed, &self.owners),
+                    top: &assessment.rows(&listed, &mut processes),
                     listeners: &listeners,
                 };
                 offer_json("sample", &event)
             }
             View::Lines(culprits) if line_is_due => {
-                let line = self.text.line(sample, &listeners);
-                let rows = assessment.rows(listed, &self.owners);
+                let line = self.text.line(&clock::time_of_day(), sample, &listeners, &stopped);
+                let rows = assessment.rows(&listed, &mut processes);
                 offer_line(line + &culprits.after(&rows, assessment.culprits()))
             }
             _ => Ok(()),

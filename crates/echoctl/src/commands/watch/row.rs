@@ -47,6 +47,8 @@ pub(super) fn of_tcp(
         written: counters.and_then(|counters| counters.server_written),
         receive_rate: figures.receive_rate,
         send_rate: figures.send_rate,
+        server_read_rate: figures.server_read_rate,
+        client_read_rate: figures.client_read_rate,
         client_send: figures.client_send,
         server_receive: figures.server_receive.unwrap_or(0),
         server_send: figures.server_send.unwrap_or(0),
@@ -57,5 +59,6 @@ pub(super) fn of_tcp(
         kernel_memory: connection.kernel_memory(),
         waits_for: diagnosis.cause.stalled_by(),
         outbound: diagnosis.roles == Roles::Opened,
+        stopped: false,
     }
 }

@@ -8,9 +8,12 @@ pub(super) struct Schedule {
     sample: Timer,
     line: Timer,
     end: Option<Instant>,
-    /// When the last sample was due, and how long the one before it took.
+    /// When the last sample was due.
     last_sample: Instant,
-    last_took: Duration,
+    /// The processor time that this thread had used by then, if it is visible.
+    used: Option<Duration>,
+    /// What a sample and all that belongs to it take, on average over the last few.
+    cost: Duration,
 }
 
 /// What is due together with a sample.
@@ -30,7 +33,8 @@ impl Schedule {
             line: Timer { next: start, interval: every },
             end: duration.map(|duration| after(start, duration)),
             last_sample: start,
-            last_took: Duration::ZERO,
+            used: None,
+            cost: Duration::ZERO,
         }
     }
 
@@ -41,11 +45,19 @@ impl Schedule {
         Due { line: self.line.is_due(now), is_over: self.end.is_some_and(|end| now >= end) }
     }
 
-    /// Delays the next sample after one that took this long, so that sampling takes a twentieth of a core at most. Of two samples
-    /// in a row the quicker one counts: other programs may delay one.
-    pub(super) fn took(&mut self, time: Duration) {
-        let cost = time.min(std::mem::replace(&mut self.last_took, time));
-        self.sample.next = self.sample.next.max(after(self.last_sample, cost.saturating_mul(SHARE)));
+    /// Delays the next sample so that this thread uses 3 % of a core at most, with all that it does between two samples: it has used
+    /// this much by now. The walks for the names of processes, on another thread, may use 2 % more. One costly sample delays the next
+    /// few by a part each.
+    pub(super) fn used(&mut self, used: Option<Duration>) {
+        let before = std::mem::replace(&mut self.used, used);
+        let Some(cost) = used.zip(before).map(|(used, before)| used.saturating_sub(before)) else { return };
+        self.cost = (self.cost * (AVERAGED - 1) + cost) / AVERAGED;
+        let shortest = self.cost.saturating_mul(SHARE);
+        self.sample.next = self.sample.next.max(after(self.last_sample, shortest));
+        // One that has a line to itself is taken when that is due.
+        if shortest > self.line.interval / 2 {
+            self.sample.next = self.sample.next.max(self.line.next);
+        }
     }
 
     /// Time until the next sample.
@@ -90,8 +102,11 @@ const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// Interval between samples: short enough for a live view.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Seconds of which sampling takes one at most.
-const SHARE: u32 = 20;
+/// Seconds of which sampling uses a processor for one at most.
+const SHARE: u32 = 33;
+
+/// Samples over which costs are averaged: the first one costs more.
+const AVERAGED: u32 = 4;
 
 #[cfg(test)]
 mod tests {
@@ -147,16 +162,22 @@ mod tests {
         const MS: Duration = Duration::from_millis(1);
         let start = Instant::now();
         let mut schedule = Schedule::new(start, SECOND, None);
-        let mut wait_after = |at: Duration, took: Duration| {
+        let mut used = Duration::ZERO;
+        schedule.used(Some(used));
+        let mut wait_after = |at: Duration, cost: Duration| {
             schedule.due(start + at);
-            schedule.took(took);
+            used += cost;
+            schedule.used(Some(used));
             schedule.wait(start + at).as_millis()
         };
 
-        assert_eq!(wait_after(Duration::ZERO, 40 * MS), 250, "it may have been delayed");
-        assert_eq!(wait_after(SECOND, 45 * MS), 800);
-        assert_eq!(wait_after(2 * SECOND, 300 * MS), 900);
-        assert_eq!(wait_after(2900 * MS, 5 * MS), 250);
+        assert_eq!(wait_after(Duration::ZERO, 30 * MS), 250, "a first one may cost more");
+        let waits: Vec<u128> = (1..40).map(|second| wait_after(second * SECOND, 20 * MS)).collect();
+        assert!(waits.is_sorted() && waits[38] == 1000, "one per line: {waits:?}");
+        let waits: Vec<u128> = (40..80).map(|second| wait_after(second * SECOND, 60 * MS)).collect();
+        assert!(waits.is_sorted() && (1979..=1980).contains(&waits[39]), "{waits:?}");
+        let waits: Vec<u128> = (80..120).map(|second| wait_after(second * SECOND, MS)).collect();
+        assert!(waits.is_sorted_by(|a, b| a >= b) && waits[39] == 250, "{waits:?}");
     }
 
     #[test]

@@ -117,12 +117,16 @@ fn numbered(number: u32, roles: Roles) -> Result<Target, Failure> {
     }
     process.map_err(|failure| match Owner::of(number) {
         Some(_) => failure,
-        None => listening::hint(
-            unreachable(anyhow!(
+        None => {
+            let failure = unreachable(anyhow!(
                 "nothing listens at port {number} on this host, and no process has that pid"
-            )),
-            "",
-        ),
+            ));
+            match roles {
+                Roles::Served => listening::hint(failure, ""),
+                // What listens need not have opened any connection.
+                Roles::Opened => failure.hint("give the pid or the name of a process that runs"),
+            }
+        }
     })
 }
 

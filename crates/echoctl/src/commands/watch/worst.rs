@@ -2,26 +2,29 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::time::Instant;
 
-use echoctl_observe::SocketOwners;
 use echoctl_record::{ConnectionCause, ConnectionRow, WatchSummary};
 
-use super::assessment::{Assessment, Which};
+use super::assessment::{Assessed, Which};
+use super::processes::Processes;
 
 /// Connections that needed attention at some time. Holds at most ten of each cause.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Worst(BTreeMap<Which, ConnectionRow>);
 
 impl Worst {
-    /// Adds the worst connections of one sample.
-    pub(super) fn add(&mut self, assessment: &Assessment<'_>, owners: &SocketOwners) {
-        for connection in assessment.worst(WatchSummary::MAX_TOP) {
-            if !connection.is_culprit() {
-                continue;
-            }
-            let row = connection.row(assessment.now(), owners);
+    /// Adds the worst connections of one sample, as they are `now`.
+    pub(super) fn add(&mut self, worst: &[Assessed<'_>], now: Instant, processes: &mut Processes<'_>) {
+        for connection in worst.iter().filter(|connection| connection.is_culprit()) {
+            let row = connection.row(now, processes);
             match self.0.get_mut(&connection.which()) {
                 Some(kept) if is_worse(&row, kept) => *kept = row,
+                // Of the same, the newest rates, which are over the longest time.
+                Some(kept) if row.cause == kept.cause => {
+                    (kept.server_read_rate, kept.client_read_rate) =
+                        (row.server_read_rate, row.client_read_rate);
+                }
                 Some(_) => {}
                 None => {
                     self.0.insert(connection.which(), row);
@@ -71,6 +74,10 @@ impl Worst {
 fn is_worse(now: &ConnectionRow, kept: &ConnectionRow) -> bool {
     if now.cause == kept.cause {
         return severity(now) >= severity(kept);
+    }
+    // What a stall has come to.
+    if matches!(now.cause, ConnectionCause::ClosedByServer | ConnectionCause::PeerGone) {
+        return true;
     }
     // The first samples may not tell a slow reader from one that has stopped. What has lasted is known.
     kept.cause_seconds.is_none_or(|seconds| seconds < LASTING_SECONDS)

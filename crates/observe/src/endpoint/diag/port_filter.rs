@@ -1,4 +1,4 @@
-//! Which sockets the kernel includes in a dump: those with one of some ports at either end.
+//! Which sockets the kernel includes in a dump: those with one of some ports at either end, or at their own.
 //!
 //! The kernel runs a small program for each socket (`INET_DIAG_REQ_BYTECODE`, `linux/inet_diag.h`). A port is compared by "not less"
 //! and "not greater", which every kernel with sock_diag knows; "equal" is from 2020.
@@ -11,16 +11,25 @@
 //! A program that ends exactly behind its last byte accepts the socket, one that jumps four bytes further refuses it.
 
 /// The ports of the sockets in a dump.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PortFilter {
     /// Sorted; empty: all sockets.
     ports: Vec<u16>,
+    at: PortAt,
+}
+
+/// The end of a connection that has the port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PortAt {
+    Either,
+    /// Its own.
+    Local,
 }
 
 impl PortFilter {
     /// All sockets.
     pub(crate) const fn all() -> PortFilter {
-        PortFilter { ports: Vec::new() }
+        PortFilter { ports: Vec::new(), at: PortAt::Either }
     }
 
     /// The sockets with one of these ports at either end. All, if there are too many ports.
@@ -31,12 +40,18 @@ impl PortFilter {
         if ports.len() > MAX_PORTS {
             ports.clear();
         }
-        PortFilter { ports }
+        PortFilter { ports, at: PortAt::Either }
+    }
+
+    /// Of the same sockets, those that have the port themselves: the ends of servers. `None` if all sockets are included.
+    pub(crate) fn local(&self) -> Option<PortFilter> {
+        (!self.ports.is_empty()).then(|| PortFilter { at: PortAt::Local, ..self.clone() })
     }
 
     /// Whether a socket with these ports is included.
     pub(crate) fn includes(&self, local: u16, remote: u16) -> bool {
-        self.ports.is_empty() || [local, remote].iter().any(|port| self.ports.binary_search(port).is_ok())
+        let is_given = |port| self.ports.binary_search(&port).is_ok();
+        self.ports.is_empty() || is_given(local) || self.at == PortAt::Either && is_given(remote)
     }
 
     /// The attribute of a request, empty if all sockets are included.
@@ -45,13 +60,17 @@ impl PortFilter {
             return Vec::new();
         }
         let ends = [[SOURCE_NOT_LESS, SOURCE_NOT_GREATER], [TARGET_NOT_LESS, TARGET_NOT_GREATER]];
-        let count = 2 * self.ports.len();
+        let ends = match self.at {
+            PortAt::Either => &ends[..],
+            PortAt::Local => &ends[..1],
+        };
+        let count = ends.len() * self.ports.len();
         let length = 4 + CONDITION * count;
         let mut bytes = Vec::with_capacity(length);
         // At most 64 ports: it fits.
         bytes.extend((length as u16).to_ne_bytes());
         bytes.extend(BYTECODE.to_ne_bytes());
-        let conditions = self.ports.iter().flat_map(|port| ends.map(|end| (*port, end)));
+        let conditions = self.ports.iter().flat_map(|port| ends.iter().map(|end| (*port, *end)));
         for (index, (port, [not_less, not_greater])) in conditions.enumerate() {
             let rest = CONDITION * (count - index);
             // The last condition decides: behind the end is a refusal.
@@ -93,6 +112,8 @@ mod tests {
         let ports = [80, 443, 8080];
         let filter = PortFilter::of(ports);
         let program = filter.encode().split_off(4);
+        let servers = filter.local().unwrap();
+        let of_servers = servers.encode().split_off(4);
 
         for (local, remote) in
             [(80, 1), (1, 80), (443, 8080), (1, 8080), (79, 81), (442, 8081), (0, u16::MAX)]
@@ -100,6 +121,9 @@ mod tests {
             let expected = ports.contains(&local) || ports.contains(&remote);
             assert_eq!(run(&program, local, remote), expected, "{local} {remote}");
             assert_eq!(filter.includes(local, remote), expected, "{local} {remote}");
+            let expected = ports.contains(&local);
+            assert_eq!(run(&of_servers, local, remote), expected, "{local} {remote}");
+            assert_eq!(servers.includes(local, remote), expected, "{local} {remote}");
         }
     }
 
@@ -107,6 +131,7 @@ mod tests {
     fn no_port_and_too_many_are_all_sockets() {
         assert_eq!(PortFilter::of([]), PortFilter::all());
         assert_eq!(PortFilter::of(1..100), PortFilter::all());
+        assert_eq!(PortFilter::all().local(), None);
         assert!(PortFilter::all().includes(1, 2) && PortFilter::all().encode().is_empty());
         assert_eq!(PortFilter::of([7, 7]).encode().len(), 4 + 2 * CONDITION);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::message::{Messages, Reply, Request};
+use super::message::{Messages, Reply, Request, encode_dump};
 use super::unix_socket::UnixRequest;
 use super::{PortFilter, SocketEntry, UnixSocket};
 use crate::Error;
@@ -70,16 +70,12 @@ impl SocketDiag {
     }
 
     /// Adds all sockets that `filter` includes to a list: connections not in TIME-WAIT, connection requests, and what listens.
-    /// One dump of each family: 15 ms for ten thousand connections with both ends on this host, 9 ms with one (Linux 6.18).
     ///
     /// # Errors
     /// If the kernel refuses the request.
     pub(crate) fn dump(&mut self, filter: &PortFilter, into: &mut Vec<SocketEntry>) -> Result<(), Error> {
-        for unspecified in FAMILIES {
-            let request = Request::all(SocketAddr::new(unspecified, 0), CONNECTED | 1 << LISTEN);
-            self.send(|sequence| request.encode_filtered(sequence, filter))?;
-            self.receive_list(Reply::socket, into)?;
-        }
+        self.send(|sequence| encode_dump(sequence, CONNECTED | 1 << LISTEN, filter))?;
+        self.receive_list(Reply::socket, into)?;
         Ok(())
     }
 
@@ -174,9 +170,10 @@ impl SocketDiag {
         Ok((all, listed))
     }
 
+    /// `parse` is known where this is compiled, so that each socket is written straight to its place.
     fn receive_list<T>(
         &mut self,
-        parse: fn(Reply) -> io::Result<Option<T>>,
+        parse: impl Fn(Reply) -> io::Result<Option<T>>,
         into: &mut Vec<T>,
     ) -> Result<Listed, Error> {
         let mut listed = Listed::Complete;

@@ -18,6 +18,13 @@ fn a_stall_from_before_the_watch_has_its_whole_age() {
 }
 
 #[test]
+fn a_short_wait_from_before_the_watch_may_be_that_of_a_slow_reader() {
+    let seen = |seen_for| ConnectionFigures { since_client_read: Some(seen_for), seen_for, ..stalled(5.0) };
+    assert_cause(&seen(0.0), ConnectionCause::Flows, None);
+    assert_cause(&seen(1.0), ConnectionCause::ClientDoesNotRead, Some(5.0));
+}
+
+#[test]
 fn retransmissions_into_a_closed_window_do_not_renew_it() {
     // They carry payload, so the kernel takes them for the last that was sent.
     let figures = ConnectionFigures {
@@ -32,10 +39,14 @@ fn retransmissions_into_a_closed_window_do_not_renew_it() {
 
 #[test]
 fn a_closed_window_of_a_moment_is_no_stall() {
-    let bulk = ConnectionFigures { send_rate: Some(1e9), ..stalled(0.001) };
+    let bulk = ConnectionFigures { client_read_rate: Some(1e9), ..stalled(0.001) };
     assert_cause(&bulk, ConnectionCause::Flows, None);
-    let first_sample =
-        ConnectionFigures { since_client_read: Some(0.0), seen_for: 0.0, send_rate: None, ..stalled(0.001) };
+    let first_sample = ConnectionFigures {
+        since_client_read: Some(0.0),
+        seen_for: 0.0,
+        client_read_rate: None,
+        ..stalled(0.001)
+    };
     assert_cause(&first_sample, ConnectionCause::Flows, None);
 }
 
@@ -44,8 +55,8 @@ fn a_fast_reader_that_stops_goes_straight_to_not_reading() {
     for tenths in 0..60 {
         let seconds = f64::from(tenths) / 10.0;
         // The rate is that of the last two seconds.
-        let send_rate = Some(5e8 * (2.0 - seconds).max(0.0));
-        let cause = diagnose(&ConnectionFigures { send_rate, ..stalled(seconds) }).cause;
+        let client_read_rate = Some(5e8 * (2.0 - seconds).max(0.0));
+        let cause = diagnose(&ConnectionFigures { client_read_rate, ..stalled(seconds) }).cause;
         let expected =
             if seconds < 1.75 { ConnectionCause::Flows } else { ConnectionCause::ClientDoesNotRead };
         assert_eq!(cause, expected, "after {seconds} s");
@@ -59,7 +70,7 @@ fn a_full_queue_without_a_closed_window_is_the_networks() {
         timer: Some(SocketTimer::Retransmit),
         client_limited: Some(0.0),
         since_sent: Some(0.1),
-        send_rate: Some(50_000.0),
+        client_read_rate: Some(50_000.0),
         client_receive: None,
         ..stalled(0.2)
     };
@@ -86,7 +97,7 @@ fn slow(sample: u32) -> ConnectionFigures {
         since_sent: Some(since_sent),
         last_wait: has_ended.then_some(6.4),
         since_last_wait: has_ended.then_some(since_sent + 0.25),
-        send_rate: (sample > 0).then_some(10_240.0),
+        client_read_rate: (sample > 0).then_some(10_240.0),
         seen_for,
         ..stalled(since_sent)
     }
@@ -109,12 +120,18 @@ fn a_slow_reader_elsewhere_is_slow_once_its_window_has_opened() {
             client_receive: None,
             // What its kernel acknowledges is all that is known of its reading.
             since_client_read: Some(if was_seen { figures.since_sent.unwrap() } else { figures.seen_for }),
-            send_rate: (sample > 0).then_some(if figures.since_sent < Some(2.0) { 30_000.0 } else { 0.0 }),
+            client_read_rate: (sample > 0).then_some(if figures.since_sent < Some(2.0) {
+                30_000.0
+            } else {
+                0.0
+            }),
             ..figures
         }
     };
     for sample in 0..18 {
-        assert_eq!(diagnose(&elsewhere(sample)).cause, ConnectionCause::ClientDoesNotRead, "{sample}");
+        let cause = diagnose(&elsewhere(sample)).cause;
+        let expected = if sample < 4 { ConnectionCause::Flows } else { ConnectionCause::ClientDoesNotRead };
+        assert_eq!(cause, expected, "{sample}");
     }
     for sample in 18..100 {
         assert_cause(&elsewhere(sample), ConnectionCause::ClientReadsSlowly, None);
@@ -134,7 +151,7 @@ fn one_that_recovers_from_a_long_stall_flows_again() {
         timer: None,
         last_wait: Some(60.0),
         since_last_wait: Some(2.5),
-        send_rate: Some(1e8),
+        client_read_rate: Some(1e8),
         ..stalled(0.0)
     };
     assert_cause(&figures, ConnectionCause::Flows, None);
@@ -148,13 +165,32 @@ fn one_that_is_seconds_behind_is_slow_without_long_waits() {
     let figures = ConnectionFigures {
         since_sent: Some(0.05),
         since_client_read: Some(0.05),
-        send_rate: Some(200_000.0),
+        client_read_rate: Some(200_000.0),
         ..stalled(0.05)
     };
     assert_cause(&figures, ConnectionCause::ClientReadsSlowly, None);
     // At this instant the window is open, but most of the time it is not.
     let opened = ConnectionFigures { client_window: Some(3000), timer: None, ..figures };
     assert_cause(&opened, ConnectionCause::ClientReadsSlowly, None);
+}
+
+#[test]
+fn a_slow_reader_whose_window_is_open_at_this_instant_is_slow() {
+    let opened = ConnectionFigures {
+        client_window: Some(65_536),
+        timer: None,
+        since_sent: Some(0.05),
+        since_client_read: Some(0.05),
+        client_limited: Some(0.3),
+        client_read_rate: Some(1e6),
+        since_window_closed: Some(0.5),
+        ..stalled(0.05)
+    };
+    assert_cause(&opened, ConnectionCause::ClientReadsSlowly, None);
+    let fast = ConnectionFigures { client_read_rate: Some(1e8), ..opened };
+    assert_cause(&fast, ConnectionCause::Flows, None);
+    let recovered = ConnectionFigures { since_window_closed: Some(4.0), ..opened };
+    assert_cause(&recovered, ConnectionCause::Flows, None);
 }
 
 #[test]
@@ -183,7 +219,7 @@ fn a_long_link_that_fills_a_wide_window_is_no_slow_reader() {
         client_limited: Some(1.0),
         since_sent: Some(0.1),
         since_client_read: Some(0.1),
-        send_rate: Some(125_000.0),
+        client_read_rate: Some(125_000.0),
         ..idle()
     };
     assert_cause(&figures, ConnectionCause::Flows, None);

@@ -18,7 +18,7 @@ fn a_client_that_has_closed_waits_for_its_server_to() {
 #[test]
 fn a_client_that_has_closed_its_direction_may_read_the_rest() {
     let half = |figures| ConnectionFigures { phase: ConnectionPhase::ClosedByClient, ..figures };
-    let reads = half(ConnectionFigures { send_rate: Some(1e9), ..stalled(0.01) });
+    let reads = half(ConnectionFigures { client_read_rate: Some(1e9), ..stalled(0.01) });
     assert_cause(&reads, ConnectionCause::Flows, None);
     assert_cause(&half(stalled(8.0)), ConnectionCause::ClientDoesNotRead, Some(8.0));
 }
@@ -36,12 +36,14 @@ fn a_half_closed_client_still_gets_its_stream_between_two_parts() {
 
 #[test]
 fn what_a_server_left_behind_is_pending() {
-    let closed = |figures| ConnectionFigures { phase: ConnectionPhase::ClosedByServer, ..figures };
-    assert_cause(&closed(stalled(8.0)), ConnectionCause::ClosedByServer, Some(8.0));
-    let drains = closed(ConnectionFigures { send_rate: Some(1e9), ..stalled(0.01) });
+    let closed =
+        |figures| ConnectionFigures { phase: ConnectionPhase::ClosedByServer, in_phase_for: 2.0, ..figures };
+    // Since it was closed, not since the client has stopped reading.
+    assert_cause(&closed(stalled(8.0)), ConnectionCause::ClosedByServer, Some(2.0));
+    let drains = closed(ConnectionFigures { client_read_rate: Some(1e9), ..stalled(0.01) });
     assert_cause(&drains, ConnectionCause::Flows, None);
     let slowly = closed(ConnectionFigures { since_client_read: Some(0.1), ..stalled(5.0) });
-    assert_cause(&slowly, ConnectionCause::ClosedByServer, None);
+    assert_cause(&slowly, ConnectionCause::ClosedByServer, Some(2.0));
     assert_cause(&closed(idle()), ConnectionCause::Idle, Some(30.0));
 }
 

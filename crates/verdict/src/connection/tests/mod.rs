@@ -27,6 +27,9 @@ fn idle() -> ConnectionFigures {
         client_limited: Some(0.0),
         receive_rate: Some(0.0),
         send_rate: Some(0.0),
+        server_read_rate: Some(0.0),
+        client_read_rate: Some(0.0),
+        in_phase_for: 60.0,
         seen_for: 60.0,
         ..ConnectionFigures::default()
     }

@@ -16,7 +16,8 @@ fn one_that_will_read_in_a_moment_is_no_stall() {
 
 #[test]
 fn a_trickle_into_its_queue_does_not_make_it_read() {
-    let figures = ConnectionFigures { since_received: Some(0.1), receive_rate: Some(100.0), ..unread(5.0) };
+    let figures =
+        ConnectionFigures { since_received: Some(0.1), server_read_rate: Some(100.0), ..unread(5.0) };
     assert_cause(&figures, ConnectionCause::ServerDoesNotRead, Some(5.0));
 }
 
@@ -24,7 +25,7 @@ fn a_trickle_into_its_queue_does_not_make_it_read() {
 fn one_that_reads_between_long_waits_is_slow() {
     let by_wait = ConnectionFigures { since_server_read: Some(0.1), ..unread(5.0) };
     assert_cause(&by_wait, ConnectionCause::ServerReadsSlowly, None);
-    let by_rate = ConnectionFigures { receive_rate: Some(10_240.0), ..unread(0.1) };
+    let by_rate = ConnectionFigures { server_read_rate: Some(10_240.0), ..unread(0.1) };
     assert_cause(&by_rate, ConnectionCause::ServerReadsSlowly, None);
 }
 

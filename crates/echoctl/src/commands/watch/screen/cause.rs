@@ -33,7 +33,16 @@ fn served_label(cause: ConnectionCause) -> &'static str {
 }
 
 /// What it means, in a few words.
-pub(super) fn meaning(cause: ConnectionCause) -> &'static str {
+pub(super) fn meaning(cause: ConnectionCause, roles: Roles) -> Cow<'static, str> {
+    match roles {
+        Roles::Served => served_meaning(cause).into(),
+        Roles::Opened => {
+            served_meaning(cause).replace("client", roles.peer()).replace("server", roles.watched()).into()
+        }
+    }
+}
+
+fn served_meaning(cause: ConnectionCause) -> &'static str {
     match cause {
         ConnectionCause::BothWait => "neither side reads, so that each waits for the other",
         ConnectionCause::PeerGone => "the client's host does not answer: the kernel repeats what it sent",

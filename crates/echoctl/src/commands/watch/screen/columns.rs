@@ -26,7 +26,18 @@ pub(super) enum Column {
 
 /// The columns of a table and their widths, for a terminal of some width.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Layout(Vec<(Column, usize)>);
+pub(super) struct Layout {
+    columns: Vec<(Column, usize)>,
+    pub(super) peers: Peers,
+}
+
+/// What the column of the peer shows of one whose process is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Peers {
+    Addresses,
+    /// On a narrow terminal, which has no room for both.
+    Processes,
+}
 
 /// What the table shows, as far as the choice of columns depends on it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -128,7 +139,7 @@ impl Column {
     }
 
     /// Its text for a row in this many columns, and the style of that.
-    pub(super) fn cell(self, entry: &Entry, columns: usize, theme: Theme) -> (String, Style) {
+    pub(super) fn cell(self, entry: &Entry, columns: usize, peers: Peers, theme: Theme) -> (String, Style) {
         let row = &entry.row;
         let bytes = |bytes: Option<u64>| match bytes {
             None => ("-".to_owned(), WEAK),
@@ -141,7 +152,10 @@ impl Column {
             Some(rate) => (Rate(rate).to_string(), USUAL),
         };
         let (text, style) = match self {
-            Column::Peer => (end_of(&row.client, columns), USUAL),
+            Column::Peer => match row.client_process.as_deref().filter(|_| peers == Peers::Processes) {
+                Some(process) => (begin_of(process, columns), USUAL),
+                None => (end_of(&row.client, columns), USUAL),
+            },
             Column::Process => entry
                 .row
                 .client_process
@@ -200,14 +214,24 @@ fn cause(entry: &Entry, columns: usize, theme: Theme) -> (String, Style) {
 }
 
 impl Layout {
-    /// The columns that fit, the most important ones first, in this many columns of the terminal.
-    pub(super) fn new(columns: usize, contents: &Contents) -> Layout {
-        let narrow = Contents { peer: contents.peer.min(MIN_PEER), ..*contents };
+    /// The columns that fit, the most important ones first, in this many columns of the terminal. That by which the rows are sorted is
+    /// one of these.
+    pub(super) fn new(columns: usize, contents: &Contents, sorted: Column) -> Layout {
+        let has_names = columns < NARROW && contents.process > 0 && !contents.is_grouped;
+        let narrow_peer = if has_names { NARROW_PROCESS } else { MIN_PEER };
+        let narrow = Contents { peer: contents.peer.min(narrow_peer), ..*contents };
         // On a narrow terminal the queues are worth more than the beginnings of addresses.
         let contents_of_columns = if columns < NARROW { &narrow } else { contents };
         let mut chosen: Vec<(Column, usize)> = Vec::new();
         let mut left = columns;
-        for column in BY_IMPORTANCE.into_iter().filter(|column| column.has_contents(contents)) {
+        let [peer, cause, others @ ..] = BY_IMPORTANCE;
+        let others = others.into_iter().filter(|column| *column != sorted);
+        let sorted = Some(sorted).filter(|column| ![peer, cause].contains(column));
+        let by_importance = [peer, cause].into_iter().chain(sorted).chain(others);
+        let is_named_already = |column: &Column| has_names && *column == Column::Process;
+        for column in
+            by_importance.filter(|column| column.has_contents(contents) && !is_named_already(column))
+        {
             let gap = if chosen.is_empty() { 0 } else { GAP };
             let width = column.width(contents_of_columns);
             // The address is always shown.
@@ -224,6 +248,7 @@ impl Layout {
         // What is left goes to names, as far as they need it.
         for (column, width) in &mut chosen {
             let wanted = match column {
+                Column::Peer if has_names => contents.process.min(MAX_PROCESS),
                 Column::Peer => contents.peer.min(MAX_PEER),
                 Column::Process => contents.process.min(MAX_PROCESS),
                 _ => 0,
@@ -232,12 +257,12 @@ impl Layout {
             *width += more;
             left -= more;
         }
-        Layout(chosen)
+        Layout { columns: chosen, peers: if has_names { Peers::Processes } else { Peers::Addresses } }
     }
 
     /// The columns with their widths, from left to right.
     pub(super) fn columns(&self) -> impl Iterator<Item = (Column, usize)> {
-        self.0.iter().copied()
+        self.columns.iter().copied()
     }
 }
 
@@ -278,6 +303,9 @@ const CAUSE: usize = 26;
 const MIN_PEER: usize = 15;
 const USUAL_PEER: usize = 21;
 const MAX_PEER: usize = 47;
+
+/// Columns of a short name of a process with its pid, in place of the address.
+const NARROW_PROCESS: usize = 18;
 
 /// Columns of a name of a process, usually and at most.
 const USUAL_PROCESS: usize = 18;

@@ -26,7 +26,7 @@ impl Detail<'_> {
         let cause = if diagnosis.is_culprit() { self.theme.accent() } else { USUAL };
         let mut lines = vec![
             Line::styled(begin_of(&self.ends(), columns), STRONG),
-            Line::styled(begin_of(&diagnosis.to_string(), columns), cause),
+            Line::styled(begin_of(&self.cause(), columns), cause),
             Line::default(),
         ];
         for (label, parts) in self.fields() {
@@ -45,6 +45,12 @@ impl Detail<'_> {
         {
             self.draw_queues(Rect { y: area.y + used, height: area.height - used, ..area }, buffer);
         }
+    }
+
+    /// The cause, and whether the process that it waits for is stopped.
+    fn cause(&self) -> String {
+        let stopped = if self.entry.row.stopped { ", stopped (SIGSTOP)" } else { "" };
+        format!("{}{stopped}", self.entry.row.diagnosis())
     }
 
     /// Both ends, with their processes.
@@ -73,13 +79,15 @@ impl Detail<'_> {
             })
         };
         let (received, written) = (moved(row.received, row.receive_rate), moved(row.written, row.send_rate));
-        let bytes: Vec<String> = received
-            .map(|text| format!("in {text}"))
+        fields.extend(received.map(|text| ("received", vec![text])));
+        fields.extend(written.map(|text| ("written", vec![text])));
+        let reads = |name: &str, rate: Option<f64>| rate.map(|rate| format!("{name} {}", Rate(rate)));
+        let reads: Vec<String> = reads(row.roles().peer(), row.client_read_rate)
             .into_iter()
-            .chain(written.map(|text| format!("out {text}")))
+            .chain(reads(row.roles().watched(), row.server_read_rate))
             .collect();
-        if !bytes.is_empty() {
-            fields.push(("bytes", bytes));
+        if !reads.is_empty() {
+            fields.push(("reads", reads));
         }
         let window =
             |name: &str, window: Option<u32>| window.map(|bytes| format!("{name}'s {}", Bytes(bytes.into())));

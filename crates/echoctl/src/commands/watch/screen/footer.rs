@@ -54,6 +54,20 @@ pub(super) const TABLE: &[(&str, &str)] = &[
     ("s", "save"),
 ];
 
+/// The keys of the table while connections are grouped.
+pub(super) const GROUPS: &[(&str, &str)] = &[
+    ("q", "quit"),
+    ("?", "help"),
+    ("↑↓", "select"),
+    ("Enter", "connections"),
+    ("1-9", "sort"),
+    ("/", "filter"),
+    ("space", "freeze"),
+    ("g", "ungroup"),
+    ("r", "reverse"),
+    ("s", "save"),
+];
+
 /// The keys of one connection.
 pub(super) const DETAIL: &[(&str, &str)] =
     &[("Esc", "back"), ("q", "quit"), ("e", "explain"), ("↑↓", "next"), ("space", "freeze"), ("s", "save")];

@@ -37,6 +37,9 @@ impl Header {
             ("traffic", traffic(reading)),
             ("memory", memory(reading)),
         ];
+        if !reading.stopped.is_empty() {
+            fields.push(("stopped", vec![(stopped(reading), Emphasis::Culprit)]));
+        }
         fields.extend(visibility.map(|sentence| ("sockets", vec![(sentence.to_owned(), Emphasis::Usual)])));
         Header { clock: reading.clock.clone(), seconds: reading.sample.t, fields }
     }
@@ -114,11 +117,17 @@ fn connections(reading: &Reading) -> Vec<(String, Emphasis)> {
             let limit = listener.accept_queue_limit.map_or(String::new(), |limit| format!(" of {limit}"));
             let place = if several { format!(" at {}", listener.listen) } else { String::new() };
             let emphasis = if queue > 0 { Emphasis::Culprit } else { Emphasis::Usual };
-            parts.push((format!("accept queue {queue}{limit}{place}"), emphasis));
+            // One more than the limit looks like a mistake.
+            let full = if listener.is_full() { " (full: limit + 1)" } else { "" };
+            parts.push((format!("accept queue {queue}{limit}{full}{place}"), emphasis));
         }
         let syns: u32 = reading.listeners.iter().filter_map(|listener| listener.syns_waiting).sum();
         if syns > 0 {
             parts.push((format!("{syns} SYNs waiting"), Emphasis::Culprit));
+        }
+        let connecting: u32 = reading.listeners.iter().filter_map(|listener| listener.connecting).sum();
+        if connecting > 0 {
+            parts.push((format!("{connecting} cannot connect (SYN-SENT)"), Emphasis::Culprit));
         }
     }
     parts
@@ -149,12 +158,20 @@ fn traffic(reading: &Reading) -> Vec<(String, Emphasis)> {
     }
 }
 
+/// Which processes of the server do nothing, and why.
+fn stopped(reading: &Reading) -> String {
+    let pids: Vec<String> = reading.stopped.iter().take(MAX_PIDS).map(u32::to_string).collect();
+    let more = reading.stopped.len().saturating_sub(MAX_PIDS);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{} (pid {}{more}) by a signal: SIGSTOP, Ctrl-Z", reading.roles.watched(), pids.join(", "))
+}
+
 fn memory(reading: &Reading) -> Vec<(String, Emphasis)> {
-    let sample = &reading.sample;
+    let (sample, name) = (&reading.sample, reading.roles.watched());
     let server =
-        sample.server_memory.map_or(("server's not visible here".to_owned(), Emphasis::Weak), |bytes| {
+        sample.server_memory.map_or((format!("{name}'s not visible here"), Emphasis::Weak), |bytes| {
             let trend = if reading.trend.is_empty() { String::new() } else { format!(" {}", reading.trend) };
-            (format!("server {}{trend}", Bytes(bytes)), Emphasis::Usual)
+            (format!("{name} {}{trend}", Bytes(bytes)), Emphasis::Usual)
         });
     let queued = Bytes(buffered(sample));
     let kernel = match sample.kernel_memory {
@@ -172,6 +189,9 @@ fn buffered(sample: &Sample) -> u64 {
 
 /// The label of the causes.
 const CAUSES: &str = "causes";
+
+/// Processes that are named at most.
+const MAX_PIDS: usize = 3;
 
 /// Columns of the labels.
 const LABEL: usize = 13;

@@ -8,7 +8,7 @@ use super::page::Page;
 /// The page of `?`.
 pub(super) fn page() -> Page {
     let causes = ConnectionCause::ALL
-        .map(|cause| format!("  {:<20}  {}\n", label(cause, Roles::Served), meaning(cause)));
+        .map(|cause| format!("  {:<20}  {}\n", label(cause, Roles::Served), meaning(cause, Roles::Served)));
     Page::new("Keys and causes", format!("{KEYS}\nCauses, the worst first\n{}\n{FIGURES}", causes.concat()))
 }
 
@@ -31,5 +31,5 @@ const FIGURES: &str = "\
 Figures
   The time beside a cause is how long it has lasted, at least.
   - or a column that is not there means: not visible on this host.
-  In and out are those of the server.
+  In and out are bytes that the server receives and writes.
 ";

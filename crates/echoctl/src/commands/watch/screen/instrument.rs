@@ -41,8 +41,15 @@ pub(crate) struct Instrument {
     histories: Histories,
     motion: Motion,
     view: View,
-    /// What is shown in place of the keys, until the next one.
-    message: Option<String>,
+    /// What is shown in place of the keys, until the next one or for some seconds.
+    message: Option<Message>,
+}
+
+/// What was just done.
+struct Message {
+    text: String,
+    /// Time of the watch of the first reading after it.
+    since: Option<f64>,
 }
 
 /// Makes the command that shows a connection's cause, if there is one.
@@ -104,6 +111,8 @@ impl Instrument {
 
     /// Shows a new reading, unless the figures are frozen.
     pub(crate) fn update(&mut self, mut reading: Reading) {
+        let t = reading.sample.t;
+        self.message = self.message.take().and_then(|message| message.at(t));
         if self.motion == Motion::Frozen {
             return;
         }
@@ -122,9 +131,9 @@ impl Instrument {
         self.histories.add(reading.sample.t, shown.into_iter().chain(self.list.connections_on_screen()));
     }
 
-    /// Shows a message until the next key.
-    pub(crate) fn tell(&mut self, message: String) {
-        self.message = Some(message);
+    /// Shows a message until the next key, or for some seconds.
+    pub(crate) fn tell(&mut self, text: String) {
+        self.message = Some(Message { text, since: None });
     }
 
     /// Handles a key.
@@ -211,8 +220,10 @@ impl Instrument {
                 let command = (self.explain)(row).unwrap_or_else(|| "ss does not show it".to_owned());
                 // What to look at follows the command as a comment.
                 let (command, figures) = command.split_once("  # ").unwrap_or((&command, ""));
-                let text =
-                    format!("  {}\n\nThe same with ss\n  {command}\n  {figures}\n", meaning(row.cause));
+                let text = format!(
+                    "  {}\n\nThe same with ss\n  {command}\n  {figures}\n",
+                    meaning(row.cause, row.roles())
+                );
                 let page = Page::new(format!("{}: {}", printable(&row.client), row.diagnosis()), text);
                 self.open(page);
             }
@@ -290,16 +301,25 @@ impl Instrument {
 
     fn footer(&self, columns: usize) -> Line<'static> {
         if let Some(message) = &self.message {
-            return footer::message(message, columns);
+            return footer::message(&message.text, columns);
         }
         let keys = match &self.view {
             View::Prompt => return footer::prompt(self.list.filter().text(), columns, self.theme),
+            View::Table if self.list.is_grouped() => footer::GROUPS,
             View::Table => footer::TABLE,
             View::Detail { .. } => footer::DETAIL,
             View::Page(page, _) if page.scrolls() => footer::LONG_PAGE,
             View::Page(..) => footer::PAGE,
         };
         footer::keys(keys, columns)
+    }
+}
+
+impl Message {
+    /// The message at this time of the watch, unless it is old.
+    fn at(self, t: f64) -> Option<Message> {
+        let since = self.since.unwrap_or(t);
+        (t - since < MESSAGE_SECONDS).then_some(Message { since: Some(since), ..self })
     }
 }
 
@@ -326,6 +346,9 @@ fn movement(key: KeyCode) -> Option<Movement> {
         _ => return None,
     })
 }
+
+/// Seconds for which a message is shown: enough to read the name of a file.
+const MESSAGE_SECONDS: f64 = 5.0;
 
 /// Lines that are left for the table and the last line before the header gets more than one.
 const MIN_TABLE: usize = 12;

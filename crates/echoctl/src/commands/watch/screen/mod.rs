@@ -86,7 +86,7 @@ impl LiveView {
         self.draw()
     }
 
-    /// Shows a message until the next key.
+    /// Shows a message until the next key, or for some seconds.
     ///
     /// # Errors
     /// As [`show`](LiveView::show).

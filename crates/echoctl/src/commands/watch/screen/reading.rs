@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use echoctl_record::{ConnectionRow, ListenerFigures, Sample};
+use echoctl_record::{ConnectionRow, ListenerFigures, Roles, Sample};
 
 /// What one sample shows.
 #[derive(Debug)]
@@ -11,6 +11,10 @@ pub(crate) struct Reading {
     pub(crate) sample: Sample,
     pub(crate) rows: Vec<ConnectionRow>,
     pub(crate) listeners: Vec<ListenerFigures>,
+    /// What the two sides are called.
+    pub(crate) roles: Roles,
+    /// Processes of the server that are stopped.
+    pub(crate) stopped: Vec<u32>,
     /// Connections seen, including closed ones.
     pub(crate) seen: u64,
     /// Bytes per second in and out, if they are visible and known.

@@ -37,6 +37,8 @@ fn parts(list: &List, theme: Theme) -> Vec<Span<'static>> {
     }
     let counted = match list.grouping() {
         Grouping::ByAddress => format!("{connections} grouped by remote address"),
+        // A filter needs the room.
+        _ if rows < total && !list.filter().is_empty() => format!("{rows} of {total}"),
         _ if rows < total => format!("{rows} of {connections}"),
         _ => connections,
     };

@@ -5,7 +5,7 @@ use ratatui_core::layout::Rect;
 use ratatui_core::style::{Modifier, Style};
 use ratatui_core::text::{Line, Span};
 
-use super::columns::{Column, GAP, Layout};
+use super::columns::{Column, GAP, Layout, Peers};
 use super::fit::{draw_line, padded};
 use super::list::List;
 use super::reading::Entry;
@@ -30,7 +30,7 @@ impl Table<'_> {
 
     /// Draws it. The rows are those that the cursor has on the screen.
     pub(super) fn draw(&self, area: Rect, buffer: &mut Buffer) {
-        let layout = Layout::new(usize::from(area.width), self.list.contents());
+        let layout = Layout::new(usize::from(area.width), self.list.contents(), self.list.sort().column);
         let height = usize::from(area.height);
         let titles = Table::titles(height);
         for line in 0..titles {
@@ -69,13 +69,13 @@ impl Table<'_> {
     fn sum(&self, layout: &Layout) -> Line<'static> {
         cells(layout.columns().map(|(column, width)| match column {
             Column::Process | Column::Cause => Span::raw(" ".repeat(width)),
-            _ => Span::styled(column.cell(self.list.total(), width, self.theme).0, WEAK),
+            _ => Span::styled(column.cell(self.list.total(), width, Peers::Addresses, self.theme).0, WEAK),
         }))
     }
 
     fn row(&self, layout: &Layout, entry: &Entry, is_selected: bool) -> Line<'static> {
         cells(layout.columns().map(|(column, width)| {
-            let (text, style) = column.cell(entry, width, self.theme);
+            let (text, style) = column.cell(entry, width, layout.peers, self.theme);
             // Dim text would hardly be legible in reverse.
             Span::styled(text, if is_selected { style.remove_modifier(Modifier::DIM) } else { style })
         }))

@@ -5,7 +5,7 @@
 #[allow(dead_code)]
 mod folder;
 
-use echoctl_record::{ConnectionCause, ConnectionRow, ListenerFigures, Sample};
+use echoctl_record::{ConnectionCause, ConnectionRow, ListenerFigures, Roles, Sample};
 use echoctl_report::terminal::Colour;
 use ratatui_core::backend::TestBackend;
 use ratatui_core::buffer::Buffer;
@@ -131,6 +131,8 @@ fn reading(t: f64, rows: Vec<ConnectionRow>) -> Reading {
             ..Sample::default()
         },
         seen: u64::from(connections) + 30,
+        roles: rows.first().map_or(Roles::Served, ConnectionRow::roles),
+        stopped: Vec::new(),
         rows,
         listeners: vec![ListenerFigures {
             listen: "127.0.0.1:8080".to_owned(),
@@ -439,7 +441,7 @@ fn frozen_figures_stand_still() {
     assert!(screen.text().lines().next().unwrap().ends_with("frozen at 14:02:07"));
     // What is shown may still be sorted and filtered.
     screen.press("/10.1.3");
-    assert!(screen.text().contains("40 of 50 connections"));
+    assert!(screen.text().contains("40 of 50, by cause"));
     screen.key(KeyCode::Enter);
     screen.press(" ");
     screen.update(reading(100.0, vec![]));
@@ -481,6 +483,11 @@ fn keys_that_concern_the_watch_are_actions() {
     assert!(screen.text().contains("saved ␛[2Jx.json"));
     assert_eq!(screen.press("j"), Action::Draw);
     assert!(!screen.text().contains("saved"));
+    screen.instrument.tell("saved y.json".to_owned());
+    for (t, is_shown) in [(62.0, true), (66.9, true), (67.0, false)] {
+        screen.update(Reading { sample: Sample { t, ..busy().sample }, ..busy() });
+        assert_eq!(screen.text().contains("saved y.json"), is_shown, "{t}");
+    }
     assert_eq!(screen.press("?q"), Action::Quit);
     screen.key(KeyCode::Esc);
     // Part of the text.
@@ -516,4 +523,49 @@ fn the_only_colour_is_the_accent() {
     assert_eq!(colours(Colour::None), [Color::Reset]);
     assert_eq!(colours(Colour::Ansi16), [Color::Red, Color::Reset]);
     assert_eq!(colours(Colour::Ansi256), [Color::Indexed(166), Color::Reset]);
+}
+
+#[test]
+fn the_column_that_rows_are_sorted_by_is_on_the_screen() {
+    for columns in [60, 80, 100] {
+        let mut screen = Screen::of(columns, 24, busy());
+        for digit in "123456789".chars().filter(|digit| columns > 72 || *digit != '2') {
+            screen.press(&digit.to_string());
+            let text = screen.text();
+            let titles = text.lines().find(|line| line.contains("1 client")).unwrap();
+            assert!(titles.contains(&format!("{digit} ")), "{digit} at {columns}: {titles}");
+        }
+    }
+}
+
+#[test]
+fn a_narrow_terminal_says_who_it_is() {
+    let mut screen = Screen::of(60, 24, busy());
+    assert!(screen.text().contains("python3 (pid 4711)"), "{}", screen.text());
+    assert!(
+        screen.text().contains("10.1.2.4:41000"),
+        "of one without a name, the address: {}",
+        screen.text()
+    );
+}
+
+#[test]
+fn a_stopped_server_and_a_full_accept_queue_are_named() {
+    let mut reading = busy();
+    reading.stopped = vec![812];
+    reading.rows[3].stopped = true;
+    reading.listeners[0].accept_queue = Some(129);
+    reading.listeners[0].connecting = Some(4);
+    let mut screen = Screen::of(100, 24, reading);
+
+    let text = screen.text();
+    assert!(text.contains("server (pid 812) by a signal: SIGSTOP, Ctrl-Z"), "{text}");
+    assert!(
+        text.contains("accept queue 129 of 128 (full: limit + 1), 4 cannot connect (SYN-SENT)"),
+        "{text}"
+    );
+    screen.press("/10.1.2.5");
+    screen.key(KeyCode::Enter);
+    screen.key(KeyCode::Enter);
+    assert!(screen.text().contains("server does not read (3 s), stopped (SIGSTOP)"), "{}", screen.text());
 }

@@ -59,18 +59,24 @@ pub(super) fn described(row: &ConnectionRow) -> String {
     if let Some(rate) = slow_rate(row) {
         let _ = write!(text, " ({})", Rate(rate));
     }
+    if row.stopped {
+        text.push_str(", stopped (SIGSTOP)");
+    }
     if row.queued() > 0 {
         let _ = write!(text, ", {} queued", Bytes(row.queued()));
     }
-    for process in involved(row) {
-        let _ = write!(text, ", {}", printable(process));
+    let involved: Vec<(&str, &String)> = involved(row).collect();
+    for (side, process) in &involved {
+        // Of two processes it is said which is which.
+        let side = if involved.len() > 1 { format!("{side} ") } else { String::new() };
+        let _ = write!(text, ", {side}{}", printable(process));
     }
     text
 }
 
-/// The processes that a connection waits for, as far as they are visible: of a server with several, the one that is stuck. Of a
+/// The processes that a connection waits for, each with its side, as far as they are visible: of a server with several, the one that is stuck. Of a
 /// connection that the watched process opened: first that process, of which there may be several, and then its peer.
-fn involved(row: &ConnectionRow) -> impl Iterator<Item = &String> {
+fn involved(row: &ConnectionRow) -> impl Iterator<Item = (&'static str, &String)> {
     let is_servers = matches!(
         row.cause,
         ConnectionCause::ServerDoesNotRead
@@ -82,14 +88,17 @@ fn involved(row: &ConnectionRow) -> impl Iterator<Item = &String> {
     let is_only_servers = is_servers && row.cause != ConnectionCause::BothWait;
     let client = row.client_process.iter().filter(move |_| !is_only_servers || row.outbound);
     // A client without an address is called by its process already.
-    server.chain(client).filter(|process| **process != row.client)
+    let (watched, peer) = (row.roles().watched(), row.roles().peer());
+    let sides =
+        server.map(move |process| (watched, process)).chain(client.map(move |process| (peer, process)));
+    sides.filter(|(_, process)| **process != row.client)
 }
 
 /// The rate of a side that reads slowly: what its cause has in place of an age.
 fn slow_rate(row: &ConnectionRow) -> Option<f64> {
     let rate = match row.cause {
-        ConnectionCause::ClientReadsSlowly => row.send_rate,
-        ConnectionCause::ServerReadsSlowly => row.receive_rate,
+        ConnectionCause::ClientReadsSlowly => row.client_read_rate,
+        ConnectionCause::ServerReadsSlowly => row.server_read_rate,
         _ => None,
     };
     rate.filter(|rate| *rate > 0.0)

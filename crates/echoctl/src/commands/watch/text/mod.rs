@@ -31,12 +31,20 @@ impl WatchText {
         self.recent.add(Sample { produced, consumed, ..*sample });
     }
 
-    /// One line of some 85 columns, for a log. The rates, the queues and the memory are those of the server.
-    pub(super) fn line(&self, sample: &Sample, listeners: &[ListenerFigures]) -> String {
+    /// One line of some 95 columns, for a log, with the time of the day. The rates, the queues and the memory are those of the server;
+    /// `stopped` are its processes that are.
+    pub(super) fn line(
+        &self,
+        clock: &str,
+        sample: &Sample,
+        listeners: &[ListenerFigures],
+        stopped: &[u32],
+    ) -> String {
         let queues = Queues::of(sample);
         let (received, written) = self.rates();
+        let joint = if clock.is_empty() { "" } else { "  " };
         format!(
-            "{}  {} open  {} in {received} out {written}  recv-q {} send-q {}  mem {}",
+            "{clock}{joint}{}  {} open  {} in {received} out {written}  recv-q {} send-q {}  mem {}",
             Seconds(sample.t),
             sample.connections,
             self.roles.watched(),
@@ -44,6 +52,7 @@ impl WatchText {
             size(queues[Queue::ServerSend]),
             size(sample.server_memory),
         ) + &accept_queue(listeners)
+            + if stopped.is_empty() { "" } else { "  stopped (SIGSTOP)" }
     }
 
     /// Bytes per second in and out, over the last seconds, if they are visible.
@@ -69,13 +78,20 @@ impl WatchText {
     }
 }
 
-/// The connections that no listener has accepted, if there are any.
+/// The connections that no listener has accepted, and the clients that cannot connect, if there are any.
 fn accept_queue(listeners: &[ListenerFigures]) -> String {
     let total =
         |count: fn(&ListenerFigures) -> Option<u32>| -> u32 { listeners.iter().filter_map(count).sum() };
-    match total(|listener| listener.accept_queue) {
+    let mut text = match total(|listener| listener.accept_queue) {
         0 => String::new(),
         waiting => format!("  accept-q {waiting}/{}", total(|listener| listener.accept_queue_limit)),
+    };
+    if listeners.iter().any(ListenerFigures::is_full) {
+        text.push_str(" full");
+    }
+    match total(|listener| listener.connecting) {
+        0 => text,
+        connecting => text + &format!("  syn-sent {connecting}"),
     }
 }
 

@@ -20,21 +20,47 @@ pub(in crate::commands::watch) fn print_summary(watched: &WatchSummary, roles: R
 fn sentences(watched: &WatchSummary, roles: Roles) -> Vec<String> {
     let name = roles.watched();
     let exited = watched.server_exited.map(|pid| format!("The {name} (pid {pid}) exited."));
-    let memory = watched
-        .server_memory_growth
-        .map_or(String::new(), |bytes| format!("; the {name}'s memory grew by at most {}", Bytes(bytes)));
-    let came = count(watched.connections_seen, "connection");
-    let (most, held) = (watched.max_connections, Bytes(watched.max_queued));
-    let totals =
-        format!("{came} seen, at most {most} at once; kernel queues buffered at most {held}{memory}.");
+    let stopped = watched
+        .server_stopped
+        .map(|pid| format!("The {name} (pid {pid}) is stopped (SIGSTOP): kill -CONT {pid} continues it."));
+    let memory = match watched.server_memory_growth {
+        None => String::new(),
+        Some(0) => format!("; the {name}'s memory did not grow"),
+        Some(bytes) => format!("; the {name}'s memory grew by at most {}", Bytes(bytes)),
+    };
+    let queued = match watched.max_queued {
+        0 => "no bytes waited in kernel queues".to_owned(),
+        bytes => format!("kernel queues buffered at most {}", Bytes(bytes)),
+    };
+    let totals = match watched.connections_seen {
+        0 => format!("No connection was seen{memory}."),
+        seen => {
+            let most = watched.max_connections;
+            format!("{} seen, at most {most} at once; {queued}{memory}.", count(seen, "connection"))
+        }
+    };
     let queues = watched.listeners.iter().filter_map(|listener| {
         let most = listener.accept_queue.filter(|most| *most > 0)?;
         let limit = listener.accept_queue_limit.map(|limit| format!(" of {limit}")).unwrap_or_default();
         let waited = count(most, "connection");
-        Some(format!("{}: at most {waited}{limit} in the accept queue.", listener.listen))
+        let full =
+            if listener.is_full() { ", which was full (Linux admits one more than the limit)" } else { "" };
+        Some(format!("{}: at most {waited}{limit} in the accept queue{full}.", listener.listen))
+    });
+    let connecting = watched.listeners.iter().filter_map(|listener| {
+        let most = listener.connecting.filter(|most| *most > 0)?;
+        let clients = count(most, "client");
+        Some(format!("{}: at most {clients} of this host could not connect (SYN-SENT).", listener.listen))
     });
     let culprits = watched.top.iter().map(sentence);
-    exited.into_iter().chain([totals]).chain(queues).chain(culprits).collect()
+    exited
+        .into_iter()
+        .chain(stopped)
+        .chain([totals])
+        .chain(queues)
+        .chain(connecting)
+        .chain(culprits)
+        .collect()
 }
 
 /// What precedes the second and further lines of a sentence.
@@ -86,24 +112,29 @@ mod tests {
                 ConnectionRow {
                     client: "10.0.0.8:9".to_owned(),
                     cause: ConnectionCause::ClientReadsSlowly,
-                    send_rate: Some(10_240.0),
+                    client_read_rate: Some(10_240.0),
                     ..ConnectionRow::default()
                 },
             ],
             listeners: vec![ListenerFigures {
                 listen: "0.0.0.0:8080".to_owned(),
-                accept_queue: Some(5),
-                accept_queue_limit: Some(128),
+                accept_queue: Some(9),
+                accept_queue_limit: Some(8),
+                connecting: Some(5),
                 ..ListenerFigures::default()
             }],
+            server_stopped: Some(812),
+            server_memory_growth: Some(0),
             ..WatchSummary::default()
         };
 
         assert_eq!(
             sentences(&watched, Roles::Served),
             [
-                "1 connection seen, at most 1 at once; kernel queues buffered at most 0 B.",
-                "0.0.0.0:8080: at most 5 connections of 128 in the accept queue.",
+                "The server (pid 812) is stopped (SIGSTOP): kill -CONT 812 continues it.",
+                "1 connection seen, at most 1 at once; no bytes waited in kernel queues; the server's memory did not grow.",
+                "0.0.0.0:8080: at most 9 connections of 8 in the accept queue, which was full (Linux admits one more than the limit).",
+                "0.0.0.0:8080: at most 5 clients of this host could not connect (SYN-SENT).",
                 "10.0.0.7:51234: client does not read (42 s), 2 MiB queued, curl (pid 4711).",
                 "10.0.0.8:9: client reads slowly (10 KiB/s).",
             ]
@@ -158,7 +189,7 @@ mod tests {
         let both = ConnectionRow { cause: ConnectionCause::BothWait, ..row };
         assert_eq!(
             sentence(&both),
-            "10.0.0.7:9: both wait for each other, worker (pid 13), curl (pid 4711)."
+            "10.0.0.7:9: both wait for each other, server worker (pid 13), client curl (pid 4711)."
         );
     }
 }

@@ -8,9 +8,9 @@ fn a_line_fits_a_log() {
     let sample = sample(3.2, 200);
     watch.add(&sample, Some((0, 0)));
 
-    let line = watch.line(&sample, &[]);
+    let line = watch.line("14:02:07", &sample, &[], &[]);
 
-    assert!(line.chars().count() <= 85, "{line}");
+    assert!(line.chars().count() <= 95, "{line}");
 }
 
 #[test]
@@ -21,9 +21,28 @@ fn rates_are_those_of_the_last_seconds() {
         watch.add(&sample(second.into(), 1), Some((moved, moved / 2)));
     }
 
-    let line = watch.line(&sample(9.0, 1), &[]);
+    let line = watch.line("", &sample(9.0, 1), &[], &[]);
 
-    assert!(line.contains("in 1 MiB/s out 512 KiB/s"), "{line}");
+    assert!(line.starts_with("9.0 s  ") && line.contains("in 1 MiB/s out 512 KiB/s"), "{line}");
+}
+
+#[test]
+fn a_line_says_why_clients_cannot_connect() {
+    let watch = WatchText::new(Roles::Served);
+    let listener = |accept_queue, connecting| ListenerFigures {
+        accept_queue: Some(accept_queue),
+        accept_queue_limit: Some(8),
+        connecting: Some(connecting),
+        ..ListenerFigures::default()
+    };
+    let end = |listener, stopped: &[u32]| {
+        let line = watch.line("", &sample(9.0, 1), &[listener], stopped);
+        line.split_once("mem 999 GiB").map(|(_, end)| end.trim_start().to_owned()).unwrap()
+    };
+
+    assert_eq!(end(listener(0, 0), &[]), "");
+    assert_eq!(end(listener(8, 0), &[]), "accept-q 8/8");
+    assert_eq!(end(listener(9, 5), &[7]), "accept-q 9/8 full  syn-sent 5  stopped (SIGSTOP)");
 }
 
 #[test]
@@ -32,7 +51,7 @@ fn a_rate_that_is_not_visible_is_not_zero() {
     let sample = Sample { kernel_memory: None, ..sample(1.0, 1) };
     watch.add(&sample, None);
 
-    let line = watch.line(&sample, &[]);
+    let line = watch.line("14:02:07", &sample, &[], &[]);
 
     assert!(line.contains("server in - out -"), "{line}");
 }
