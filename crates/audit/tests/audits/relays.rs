@@ -1,8 +1,5 @@
 //! Promise: what a relay passes on is found in the memory of the server behind it, or the verdict does not rest on memory.
 #![cfg(target_os = "linux")]
-#![cfg(test)]
-
-mod support;
 
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
@@ -11,7 +8,8 @@ use echoctl_audit::{AuditConfig, AuditOutcome};
 use echoctl_record::{Class, Verdict};
 use echoctl_testkit::eventually;
 use echoctl_trial::spawn::Target;
-use support::command::{config, outsider, start};
+
+use crate::support::command::{config, outsider, start};
 
 /// Attacks a target with little input.
 fn attack_a_little(target: &Target) -> AuditOutcome {

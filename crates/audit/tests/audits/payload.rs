@@ -1,15 +1,13 @@
 //! Promise: the payload in the server's memory is counted at the end of the stall, and a slow reader that was disconnected is compared with
 //! a client that reads.
 #![cfg(target_os = "linux")]
-#![cfg(test)]
-
-mod support;
 
 use std::sync::atomic::AtomicBool;
 
 use echoctl_audit::{AuditConfig, AuditOutcome, Payload, Preset, Script, Stimulus};
 use echoctl_record::{Census, Marked};
-use support::command::{attack, config, start};
+
+use crate::support::command::{attack, config, start};
 
 fn attack_with(role: &[&str], script: Script) -> AuditOutcome {
     let target = start(role);

@@ -1,14 +1,12 @@
 //! Promise: healthy clients ask before, during and after the attack, and the evidence tells which of them were served.
 #![cfg(target_os = "linux")]
-#![cfg(test)]
-
-mod support;
 
 use std::sync::atomic::AtomicBool;
 
 use echoctl_audit::{AuditConfig, AuditOutcome, Payload, Script, Stimulus};
 use echoctl_record::{Bystanders, DisconnectKind, Service};
-use support::command::{attack, config, start};
+
+use crate::support::command::{attack, config, start};
 
 /// How healthy clients of a server of the test program were served during an attack.
 fn bystanders(role: &[&str]) -> Bystanders {

@@ -1,8 +1,5 @@
 //! Promise: a server on a Unix-domain socket is attacked and judged as one on TCP is, with counters that are exact.
 #![cfg(target_os = "linux")]
-#![cfg(test)]
-
-mod support;
 
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
@@ -13,7 +10,8 @@ use echoctl_record::Verdict;
 use echoctl_testkit::{Running, eventually};
 use echoctl_trial::spawn::{Launch, ListenAt, Target};
 use echoctl_verdict::audit::figures;
-use support::command::{SERVER, attack, config, launch};
+
+use crate::support::command::{SERVER, attack, config, launch};
 
 /// Starts a command on a new path.
 fn start(command: &[&str]) -> Target {

@@ -1,5 +1,4 @@
 //! Promise: at the end everything that is pending is read and checked, and the drain ends for a reason that is recorded.
-#![cfg(test)]
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -1,5 +1,4 @@
 //! Promise: an attack ends, whatever the server does, and no habit of a server is taken for harm to its other clients.
-#![cfg(test)]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -3,9 +3,6 @@
 //!
 //! The tests run in namespaces of their own, where nothing else has a network: one for the audit, and one for the server.
 #![cfg(target_os = "linux")]
-#![cfg(test)]
-
-mod support;
 
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
@@ -15,11 +12,12 @@ use echoctl_audit::{AuditConfig, AuditOutcome, Permitted, Preset};
 use echoctl_record::{Point, Verdict};
 use echoctl_testkit::{Caller, Elsewhere};
 use echoctl_trial::spawn::{Launch, ListenAt, SpawnError, Target};
-use support::command::{SERVER, attack, launch, start};
+
+use crate::support::command::{SERVER, attack, launch, start};
 
 fn server(test: &str, caller: Caller, role: &str) -> Option<Elsewhere> {
     let skip = |why: &str| eprintln!("skipped: {why}");
-    Elsewhere::start(test, caller, &[SERVER, role, Elsewhere::LISTENING], skip)
+    Elsewhere::start(&format!("namespaces::{test}"), caller, &[SERVER, role, Elsewhere::LISTENING], skip)
 }
 
 fn attack_at(server: &Elsewhere, pids: Vec<u32>) -> AuditOutcome {

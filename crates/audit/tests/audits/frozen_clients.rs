@@ -1,9 +1,6 @@
 //! Promise: a server is judged by what it does with a client of any kind that is frozen, and where the client did not receive
 //! anything, what it did instead is reported.
 #![cfg(target_os = "linux")]
-#![cfg(test)]
-
-mod support;
 
 use std::sync::atomic::AtomicBool;
 use std::thread;
@@ -13,7 +10,8 @@ use echoctl_audit::{AuditConfig, AuditOutcome, ClientFailure, Error, FreezeAfter
 use echoctl_record::{DisconnectKind, StallKind, Verdict};
 use echoctl_testkit::{eventually, is_stopped, signal};
 use echoctl_trial::spawn::{ClientLaunch, Target};
-use support::command::{SERVER, config, start};
+
+use crate::support::command::{SERVER, config, start};
 
 /// Attacks a server that sends in this manner, with a client.
 fn attack(manner: &str, client: &str, freeze_after: FreezeAfter) -> Result<AuditOutcome, Error> {

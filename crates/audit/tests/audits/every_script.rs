@@ -1,10 +1,6 @@
 //! Promise: no script breaks the promises. The seeds of the fuzz targets are truncated anywhere, and every byte is changed.
 
-#![cfg(test)]
-
-mod support;
-
-use support::script::{check_escapes, check_json, check_toml};
+use crate::support::script::{check_escapes, check_json, check_toml};
 
 fn check_seeds(target: &str, check: fn(&[u8])) {
     let folder = format!("{}/../../fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));

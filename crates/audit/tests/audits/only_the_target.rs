@@ -1,8 +1,5 @@
 //! Promise: a target is attacked with all its processes, and a process that is not part of it gets nothing.
 #![cfg(target_os = "linux")]
-#![cfg(test)]
-
-mod support;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::AtomicBool;
@@ -12,7 +9,8 @@ use echoctl_record::Verdict;
 use echoctl_testkit::eventually;
 use echoctl_trial::spawn::{Launch, ListenAt, Target};
 use echoctl_verdict::audit::figures;
-use support::command::{SERVER, attack, launch, outsider, start, wait_until_listening};
+
+use crate::support::command::{SERVER, attack, launch, outsider, start, wait_until_listening};
 
 #[test]
 fn a_server_with_a_process_per_connection_is_bounded() {
