@@ -61,6 +61,8 @@ lessons! {
     pause: "pause",
     race: "race",
     buffer: "buffer",
+    isolation: "isolation",
+    timeouts: "timeouts",
 }
 
 #[test]

@@ -29,7 +29,10 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("live", &["record"]),
     ("trial", &["client", "observe", "record", "verdict"]),
     ("audit", &["http2", "observe", "record", "trial", "verdict"]),
-    ("lab", &["audit", "client", "observe", "proto", "record", "report", "server", "trial", "verdict"]),
+    (
+        "lab",
+        &["audit", "client", "http2", "observe", "proto", "record", "report", "server", "trial", "verdict"],
+    ),
     (
         "echoctl",
         &[

@@ -175,6 +175,15 @@ fn backpressure_shows_that_memory_grows_only_without_it() {
 }
 
 #[test]
+fn http2_shows_memory_that_grows_behind_an_empty_socket() {
+    let summary = summary(&lesson(&["http2", "--json"]));
+
+    assert_eq!(summary["holds"], true, "{summary:#}");
+    assert_eq!(summary["evidence"]["received_naive"], summary["evidence"]["window"]);
+    assert_eq!(lesson(&["http2", "--json", "--sabotage"]).status.code(), Some(1));
+}
+
+#[test]
 fn unbounded_finds_the_culprit_in_any_order() {
     let mut letters = Vec::new();
     for seed in ["1", "2", "3", "4"] {

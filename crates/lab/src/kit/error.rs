@@ -102,6 +102,15 @@ impl From<echoctl_observe::Error> for LessonError {
     }
 }
 
+impl From<echoctl_server::Error> for LessonError {
+    fn from(error: echoctl_server::Error) -> LessonError {
+        match error {
+            echoctl_server::Error::Start { source, .. } => echoctl_observe::Error::NoThread(source).into(),
+            error => LessonError::Part(error.to_string()),
+        }
+    }
+}
+
 impl From<echoctl_trial::Error> for LessonError {
     fn from(error: echoctl_trial::Error) -> LessonError {
         match error {

@@ -14,6 +14,8 @@ pub struct SocketState {
     pub state: TcpState,
     /// Bytes that have arrived and have not been read.
     pub receive_queue: u64,
+    /// Bytes that were written and have not been acknowledged.
+    pub send_queue: u64,
     /// The socket's inode; 0 if no process has a descriptor for it.
     pub inode: u32,
 }
@@ -27,6 +29,7 @@ pub fn socket_state(local: SocketAddr, remote: SocketAddr) -> Result<Option<Sock
     Ok(found.map(|found| SocketState {
         state: found.state,
         receive_queue: found.unread(),
+        send_queue: found.unacknowledged(),
         inode: found.inode,
     }))
 }

@@ -6,20 +6,24 @@
 //!
 //! Nothing here prints or reads from the terminal. That is the caller's job, so a lesson runs the same in a test.
 
+mod child;
 mod deadline;
 mod error;
 mod finding;
 pub mod kernel;
 mod lesson;
+mod local_servers;
 pub mod loopback;
 mod page;
 mod question;
 mod queues;
 mod thread;
 
+pub(crate) use child::serve_as_child;
 pub use error::LessonError;
 pub use finding::{Claim, Finding};
 pub use lesson::{Code, Lesson, Setting};
+pub(crate) use local_servers::LocalServers;
 pub use page::page;
 pub use question::Question;
 pub use thread::{join, spawn};

@@ -8,15 +8,19 @@ mod flow_control;
 mod framing;
 mod half_close;
 mod handshake;
+mod http2;
+mod isolation;
 mod pause;
 mod race;
 mod send_buffer;
 mod sockets;
 mod stream;
+mod timeouts;
 mod unbounded;
 mod write;
 
-pub use unbounded::serve_candidate;
+use std::io;
+use std::net::SocketAddr;
 
 use crate::kit::Lesson;
 
@@ -37,9 +41,24 @@ pub const ALL: &[Lesson] = &[
     race::LESSON,
     buffer::LESSON,
     unbounded::LESSON,
+    isolation::LESSON,
+    timeouts::LESSON,
+    http2::LESSON,
 ];
 
 /// The lesson of this name.
 pub fn find(name: &str) -> Option<&'static Lesson> {
     ALL.iter().find(|lesson| lesson.name == name)
+}
+
+/// Runs a server that a lesson starts as a child process, until stdin is closed. Calls `listening` with its address.
+///
+/// # Errors
+/// When there is no server of this name, or it cannot listen.
+pub fn serve_candidate(name: &str, listening: impl FnOnce(SocketAddr) -> io::Result<()>) -> io::Result<()> {
+    match (unbounded::Candidate::find(name), http2::Method::find(name)) {
+        (Some(candidate), _) => candidate.serve(listening),
+        (None, Some(method)) => method.serve(listening),
+        (None, None) => Err(io::Error::new(io::ErrorKind::NotFound, format!("unknown server '{name}'"))),
+    }
 }

@@ -75,7 +75,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 
-    /// Run one of the servers of the lesson "unbounded" until stdin is closed
+    /// Run a server of a lesson until stdin is closed
     #[arg(long, hide = true, value_name = "NAME")]
     candidate: Option<String>,
 

@@ -56,10 +56,7 @@ pub(super) const LESSON: Lesson = Lesson {
 
 fn run(setting: &Setting) -> Result<Finding, LessonError> {
     LessonError::unless_left(MEMORY)?;
-    let runtime = echoctl_server::runtime(Some(2)).map_err(|error| match error {
-        echoctl_server::Error::Start { source, .. } => echoctl_observe::Error::NoThread(source).into(),
-        error => LessonError::Part(error.to_string()),
-    })?;
+    let runtime = echoctl_server::runtime(Some(2))?;
     runtime.block_on(async {
         let program = &setting.program;
         // Sabotage: the server without backpressure gets it, too.

@@ -3,21 +3,18 @@
 
 mod servers;
 
-use std::io;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use echoctl_audit::{AuditConfig, Payload, Preset, Script, Stimulus};
-use echoctl_observe::start_thread;
 use echoctl_record::{Bytes, Verdict};
 use echoctl_report::Table;
 use echoctl_trial::ChildServer;
 use serde_json::{Map, Value, json};
 
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, join, spawn};
-use servers::Candidate;
+pub(super) use servers::Candidate;
 
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
@@ -48,25 +45,6 @@ pub(super) const LESSON: Lesson = Lesson {
     before: Some(listings),
     run,
 };
-
-/// Runs a candidate, which the lesson starts as a child process, until stdin is closed. Calls `listening` with its address.
-///
-/// # Errors
-/// When there is no candidate of this name, or it cannot listen.
-pub fn serve_candidate(name: &str, listening: impl FnOnce(SocketAddr) -> io::Result<()>) -> io::Result<()> {
-    let Some(candidate) = Candidate::find(name) else {
-        return Err(io::Error::new(io::ErrorKind::NotFound, format!("unknown server '{name}'")));
-    };
-    // One thread, so that a server needs the same memory on every machine.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    start_thread("stdin", move || {
-        let _ = io::copy(&mut io::stdin(), &mut io::sink());
-        drop(stop);
-    })
-    .map_err(io::Error::other)?;
-    runtime.block_on(servers::serve(candidate, listening, stopped))
-}
 
 /// The servers by letter, in the order of this run.
 fn lettered(setting: &Setting) -> Vec<(char, Candidate)> {

@@ -3,20 +3,19 @@
 //!
 //! The listing that the learner sees does not show their names: see [`Candidate::listing`].
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::{Mutex, mpsc};
 
-use crate::kit::loopback::loopback;
+use crate::kit::serve_as_child;
 
 /// One of the servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Candidate {
+pub(in crate::lessons) enum Candidate {
     Pieces,
     Lines,
     Counted,
@@ -37,8 +36,21 @@ impl Candidate {
         }
     }
 
-    pub(super) fn find(name: &str) -> Option<Candidate> {
+    pub(in crate::lessons) fn find(name: &str) -> Option<Candidate> {
         Candidate::ALL.into_iter().find(|candidate| candidate.name() == name)
+    }
+
+    /// Serves until stdin is closed. Calls `listening` with the address.
+    pub(in crate::lessons) fn serve(
+        self,
+        listening: impl FnOnce(SocketAddr) -> io::Result<()>,
+    ) -> io::Result<()> {
+        match self {
+            Candidate::Pieces => serve_as_child(pieces, listening),
+            Candidate::Lines => serve_as_child(lines, listening),
+            Candidate::Counted => serve_as_child(counted, listening),
+            Candidate::Spawned => serve_as_child(spawned, listening),
+        }
     }
 
     /// Its code, with the function renamed to `letter`.
@@ -48,32 +60,6 @@ impl Candidate {
         let body = &SOURCE[from..];
         let end = body.find("\n}\n").expect("a function ends with a brace of its own") + 2;
         body[..end].replacen(&begin, &format!("async fn {letter}("), 1)
-    }
-}
-
-/// Serves on a free port until `stop` completes. Calls `listening` with the address.
-pub(super) async fn serve(
-    candidate: Candidate,
-    listening: impl FnOnce(SocketAddr) -> io::Result<()>,
-    stop: impl Future,
-) -> io::Result<()> {
-    let listener = TcpListener::bind(loopback()).await?;
-    listening(listener.local_addr()?)?;
-    let accepting = async {
-        loop {
-            let (socket, _) = listener.accept().await?;
-            // An error closes only its own connection.
-            match candidate {
-                Candidate::Pieces => drop(tokio::spawn(pieces(socket))),
-                Candidate::Lines => drop(tokio::spawn(lines(socket))),
-                Candidate::Counted => drop(tokio::spawn(counted(socket))),
-                Candidate::Spawned => drop(tokio::spawn(spawned(socket))),
-            }
-        }
-    };
-    tokio::select! {
-        ended = accepting => ended,
-        _ = stop => Ok(()),
     }
 }
 

@@ -1,0 +1,202 @@
+//! `isolation`: one client that does not read, and another beside it. Whether the second waits for the first depends on what they
+//! share in the server: a thread, or a lock.
+
+mod client;
+mod loops;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use echoctl_proto::Framing;
+use echoctl_record::Seconds;
+use echoctl_report::Table;
+use echoctl_server::{Config, Io};
+use serde::Serialize;
+use tokio::sync::Mutex;
+
+use crate::kit::{Code, Finding, Lesson, LessonError, LocalServers, Question, Setting, join, spawn};
+use client::{Healthy, Stalled};
+
+/// The lesson.
+pub(super) const LESSON: Lesson = Lesson {
+    name: "isolation",
+    idea: "one stalled client: which others wait, and for what",
+    question: Question {
+        text: "A client sends without reading until the server's write to it blocks. Another client sends one byte at a time \
+               and waits for each echo. After 3 s the first client reads. How long does the second wait at most, on a server \
+               that writes to all clients from one thread, and on a server with one async task per client?",
+        choices: &[
+            "milliseconds on both: each connection has queues of its own",
+            "3 s with one thread, milliseconds with tasks",
+            "3 s on both: they share the kernel and the network",
+        ],
+    },
+    code: Code {
+        source: include_str!("loops.rs"),
+        node: Some(
+            "// Node's one thread never blocks in write, but everything synchronous stops all clients:\n\
+             socket.on('data', data => socket.write(slowSync(data)));\n\n\
+             // The same mistake as the lock, without a lock: a broadcast that awaits one client after the other\n\
+             for (const client of clients) await soWrite(client, message);     // waits for the slowest",
+        ),
+    },
+    next: &[
+        ("echoctl serve --io one-thread", "the server of this lesson, to try by hand"),
+        ("echoctl flood --no-read", "the client that does not read, beside it"),
+        ("echoctl ping", "the client that is timed, in a third terminal"),
+        (
+            "echoctl audit -- node server.js",
+            "times other clients meanwhile; one that has to wait makes the verdict `starves`",
+        ),
+    ],
+    before: None,
+    run,
+};
+
+#[derive(Serialize)]
+struct Evidence {
+    /// Seconds that the healthy client waited for an echo, at most, beside the stalled one.
+    one_thread_wait: Seconds,
+    tasks_wait: Seconds,
+    lock_held_wait: Seconds,
+    lock_released_wait: Seconds,
+    /// Its usual wait (median): without a stalled client, with one thread; and beside it, with tasks.
+    calm_wait: Seconds,
+    tasks_usual_wait: Seconds,
+    /// How long the stalled client did not read.
+    stalled_seconds: Seconds,
+}
+
+fn run(setting: &Setting) -> Result<Finding, LessonError> {
+    if cfg!(windows) {
+        return Err(LessonError::NotVisible("a server that polls all its sockets on one thread".to_owned()));
+    }
+    let servers = LocalServers::start()?;
+    let echo = |io| servers.echo(Config { io, framing: Framing::Raw, ..Config::default() }, |_| ());
+    let (for_held, for_released) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(0)));
+    // Sabotage: the client that should not read does.
+    let stall = if setting.sabotage { Duration::ZERO } else { STALL };
+    let one_thread = beside(echo(Io::OneThread)?, stall)?;
+    let tasks = beside(echo(Io::Tasks)?, stall)?;
+    let held = beside(servers.tasks(move |socket| loops::held(socket, for_held.clone()))?, stall)?;
+    let released =
+        beside(servers.tasks(move |socket| loops::released(socket, for_released.clone()))?, stall)?;
+    let (one_thread, tasks) = (join(one_thread)??, join(tasks)??);
+    let (held, released) = (join(held)??, join(released)??);
+    Ok(finding(
+        &[
+            ("one thread, blocking writes", one_thread),
+            ("one task per client", tasks),
+            ("tasks, a lock held across the write", held),
+            ("tasks, the lock released before it", released),
+        ],
+        stall,
+    ))
+}
+
+/// What the healthy client waited for an echo.
+#[derive(Clone, Copy)]
+struct Waits {
+    /// The median without another client.
+    alone: Seconds,
+    /// The median and the maximum beside a client that does not read.
+    usual: Seconds,
+    longest: Seconds,
+}
+
+/// Times the healthy client of a server, first without, and then beside a client that reads nothing for the time of `stall`.
+fn beside(
+    server: SocketAddr,
+    stall: Duration,
+) -> Result<JoinHandle<Result<Waits, LessonError>>, LessonError> {
+    spawn(move || {
+        let mut healthy = Healthy::connect(server)?;
+        let median = |waits: &[Duration]| Seconds(waits[waits.len() / 2].as_secs_f64());
+        let alone = healthy.waits_until(Instant::now() + ALONE)?;
+        let reads = Stalled::connect(server)?.read_after(stall)?;
+        let waits = healthy.waits_until(Instant::now() + stall)?;
+        join(reads)??;
+        let longest = waits.last().copied().unwrap_or_default();
+        Ok(Waits { alone: median(&alone), usual: median(&waits), longest: Seconds(longest.as_secs_f64()) })
+    })
+}
+
+fn finding(servers: &[(&str, Waits); 4], stall: Duration) -> Finding {
+    let [(_, one_thread), (_, tasks), (_, held), (_, released)] = *servers;
+    let e = Evidence {
+        one_thread_wait: one_thread.longest,
+        tasks_wait: tasks.longest,
+        lock_held_wait: held.longest,
+        lock_released_wait: released.longest,
+        calm_wait: one_thread.alone,
+        tasks_usual_wait: tasks.usual,
+        stalled_seconds: Seconds(stall.as_secs_f64()),
+    };
+    let table = servers.iter().fold(
+        Table::new("", ["server", "by itself", "beside it", "at most"]),
+        |table, (name, waits)| {
+            table.row([
+                (*name).to_owned(),
+                waits.alone.to_string(),
+                waits.usual.to_string(),
+                waits.longest.to_string(),
+            ])
+        },
+    );
+    let is_far_above = |longest: Seconds, other: Seconds| longest.0 > 20.0 * other.0;
+    let blocks = is_far_above(e.one_thread_wait, e.tasks_wait);
+    Finding::new(&e)
+        .table(table)
+        .explain("In short: clients are isolated only if the server shares nothing between them that a write can keep waiting.")
+        .explain(format!(
+            "The table has the time that the healthy client waited for an echo: usually (the median) without another client, \
+             usually beside the client that did not read, and at most. With one thread an echo usually took {} without it, and {} beside a client \
+             that did not read for {}. The thread was blocked in the write to that client, and could not read from any \
+             other. This is head-of-line blocking: the first in line stops all behind it, and nothing times out by default.",
+            e.calm_wait, e.one_thread_wait, e.stalled_seconds,
+        ))
+        .explain(format!(
+            "With one task per client, only the stalled client's task waited, and an echo took at most {}. The kernel isolates the \
+             clients anyway: each connection has queues of its own. The server undoes that when one client's write keeps a \
+             thread that serves others, too. An event loop must therefore never block, in write or in anything else.",
+            e.tasks_wait,
+        ))
+        .explain(format!(
+            "Tasks are not enough. The third server also has one task per client, but takes a lock on a counter of all clients and \
+             holds it while it writes. The stalled client's task kept the lock, the other task waited for the lock, and an echo took \
+             {}. Released before the write, it took at most {}. A lock, a connection of a pool, a place in a common queue or a \
+             broadcast that awaits one client after the other: whatever is held across a write is held as long as the \
+             slowest client likes.",
+            e.lock_held_wait, e.lock_released_wait,
+        ))
+        .claim(
+            "with one thread the healthy client waits more than 20 times as long",
+            blocks,
+            format!("one thread {}, tasks {}", e.one_thread_wait, e.tasks_wait),
+        )
+        .claim(
+            "a lock held across a write does the same to tasks",
+            is_far_above(e.lock_held_wait, e.lock_released_wait),
+            format!("held {}, released {}", e.lock_held_wait, e.lock_released_wait),
+        )
+        .measured(if blocks { 'b' } else { 'a' })
+}
+
+/// How long the first client does not read.
+const STALL: Duration = Duration::from_secs(3);
+
+/// How long the healthy client is timed alone: about 40 echoes.
+const ALONE: Duration = Duration::from_millis(400);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_question_names_the_time_that_runs() {
+        let time = format!("After {} s the first client reads", STALL.as_secs());
+        assert!(LESSON.question.text.contains(&time), "'{time}' is not in {}", LESSON.question.text);
+    }
+}
