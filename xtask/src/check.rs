@@ -4,8 +4,10 @@
 //! demo and the faults use the program that the tests have built. What does not come with the toolchain is skipped where it is not
 //! installed, and says so.
 
+use std::num::NonZero;
 use std::process::{Command, Stdio};
 use std::time::Instant;
+use std::{env, thread};
 
 use anyhow::{Context, Result};
 
@@ -80,8 +82,20 @@ fn tests() -> Result<()> {
             );
         }
     }
-    process::run(&mut process::cargo(&["test", "--workspace"]))
+    let mut tests: Command = process::cargo(&["test", "--workspace"]);
+    if env::var_os(THREADS).is_none() {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        tests.env(THREADS, (cores * TESTS_PER_CORE).to_string());
+    }
+    process::run(&mut tests)
 }
+
+/// How many tests of one program run at once: libtest's variable, whose default is the number of cores.
+const THREADS: &str = "RUST_TEST_THREADS";
+
+/// The tests that take longest wait: for a stall that has to last, for a server that has to end. Those of audits compute for 78 s of the 245 s
+/// that they take with one per core.
+const TESTS_PER_CORE: usize = 2;
 
 fn docs() -> Result<()> {
     let mut rustdoc: Command = process::cargo(&["doc", "--workspace", "--no-deps"]);
