@@ -112,10 +112,12 @@ fn two_records_share_one_axis() {
 
 /// The same recording as that of a watch or a ping.
 fn as_kind(file: &Path, name: &str, ending: Ending) -> PathBuf {
-    let mut run = Run::read(&std::fs::read(file).unwrap()).unwrap();
+    let bytes = std::fs::read(file).expect("it was written");
+    let mut run = Run::read(&bytes).expect("it is a record");
     run.ending = Some(ending);
     let path = file.with_file_name(name);
-    run.write(std::fs::File::create(&path).unwrap()).unwrap();
+    let file = std::fs::File::create(&path).expect("the folder can be written");
+    run.write(file).expect("the disk has room");
     path
 }
 
