@@ -16,8 +16,8 @@
 //!
 //! - [`Config`]: what to send, how fast, what to read, when to stop.
 //! - [`Flood`]: connects, runs, and returns an [`Outcome`]; a [`StopHandle`] stops it early.
-//! - [`Connection`]: one connection; a sampler can read its counters and its socket at any time.
-//! - [`Ping`]: independent of the above, measures the round-trip time of frames.
+//! - [`Connection`]: one connection; a sampler can read its counters ([`LiveConnection`]) and its socket at any time.
+//! - [`Ping`]: measures the round-trip time of frames, on connections of its own ([`PingConnection`]).
 //! - [`Conversation`]: independent too, sends an input as frames and hands out the replies.
 //! - [`connect()`]: a blocking connect that refuses a connection to itself.
 //! - `payload/` (`Recipe`, `FrameStream`), `checker/`, and `pacer` and `schedule` in `flood/` are the parts without a socket or a clock.
@@ -32,6 +32,7 @@ mod error;
 mod flood;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzed;
+mod live;
 mod payload;
 mod ping;
 
@@ -42,4 +43,5 @@ pub use error::Error;
 pub use flood::{
     CloseKind, Config, Connection, Drain, Ending, Flood, Outcome, Phase, Rate, Reading, StopHandle, Totals,
 };
+pub use live::LiveConnection;
 pub use ping::{Latencies, Ping, PingConfig, PingConnection, PingFault, PingOutcome, PingStopHandle};

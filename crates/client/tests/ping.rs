@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use echoctl_client::{Error, Ping, PingConfig, PingFault};
+use echoctl_client::{Error, Latencies, Ping, PingConfig, PingFault};
 use echoctl_proto::Framing;
 use echoctl_testkit::server;
 
@@ -48,6 +48,11 @@ fn stall_once(number: u64) {
     }
 }
 
+/// Number of latencies of at least this time.
+fn at_least(latencies: &Latencies, time: Duration) -> u64 {
+    latencies.counts().filter(|(counted, _)| *counted >= time).map(|(_, count)| count).sum()
+}
+
 #[test]
 fn every_ping_is_counted_once_over_all_connections() {
     let addr = server(|stream| echo(stream, |_| ()));
@@ -57,8 +62,7 @@ fn every_ping_is_counted_once_over_all_connections() {
     assert_eq!(outcome.latencies.count(), 400);
     assert!(outcome.faults.is_empty(), "{:?}", outcome.faults);
     assert_eq!(outcome.unsent, 0);
-    assert!(outcome.latencies.min() <= outcome.latencies.quantile(0.5));
-    assert!(outcome.latencies.quantile(0.5) <= outcome.latencies.max());
+    assert_eq!(at_least(&outcome.latencies, Duration::ZERO), 400);
 }
 
 #[test]
@@ -72,7 +76,8 @@ fn at_a_fixed_rate_a_stall_delays_every_ping_due_in_it() {
     // Of 400 pings, 1 ms apart, the 100 that were due in the first half of the stall each waited at least for its
     // second half.
     assert_eq!(outcome.latencies.count(), 400);
-    assert!(outcome.latencies.quantile(0.76) >= Some(STALL / 2), "{:?}", outcome.latencies.quantile(0.76));
+    let delayed = at_least(&outcome.latencies, STALL / 2);
+    assert!(delayed >= 97, "{delayed}");
 }
 
 #[test]
@@ -81,7 +86,7 @@ fn in_a_closed_loop_a_stall_delays_one_ping() {
 
     let outcome = Ping::connect(config(addr)).unwrap().run();
 
-    assert!(outcome.latencies.max() >= Some(STALL));
+    assert!(at_least(&outcome.latencies, STALL) >= 1);
     assert_eq!(outcome.lateness.count(), 0, "a closed loop has no due times");
 }
 

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
-use echoctl_client::{Config, Connection, Flood, Outcome, Phase, Rate, Reading, StopHandle, Totals};
-use echoctl_observe::{LocalEndpoint, MAX_PER_SAMPLE, WatchedConnection};
+use echoctl_client::{
+    Config, Connection, Flood, LiveConnection, Outcome, Phase, Rate, Reading, StopHandle, Totals,
+};
+use echoctl_observe::{AsHandle, LocalEndpoint, MAX_PER_SAMPLE, WatchedConnection};
 use tokio::runtime::Handle;
 
 use crate::Error;
@@ -168,19 +170,17 @@ impl Client for FloodClient {
 /// Interval at which to check whether a reply has arrived.
 const REPLY_POLL: Duration = Duration::from_millis(1);
 
-/// A connection of a flood, to be sampled. Its socket stays open until the sampler drops it.
-pub(crate) fn watched(connection: &Arc<Connection>) -> WatchedConnection {
+/// A connection of a client, to be sampled. Its socket stays open until the sampler drops it.
+pub fn watched<C: LiveConnection + AsHandle + Send + Sync + 'static>(
+    connection: &Arc<C>,
+) -> WatchedConnection {
     let counted = Arc::clone(connection);
-    // The kernels count the frame that named the connection, in both directions.
-    let introduction = connection.introduction();
-    let counts = move || {
-        // Consumed before produced: what comes back in between was sent before.
-        let consumed = counted.consumed() + introduction;
-        (counted.produced() + introduction, consumed)
-    };
     WatchedConnection {
         local: connection.local_addr(),
         peer: connection.peer_addr(),
-        endpoint: Some(LocalEndpoint { socket: Arc::clone(connection) as _, counts: Box::new(counts) }),
+        endpoint: Some(LocalEndpoint {
+            socket: Arc::clone(connection) as _,
+            counts: Box::new(move || counted.in_kernels()),
+        }),
     }
 }

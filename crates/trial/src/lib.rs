@@ -18,7 +18,7 @@ mod outcome;
 pub mod spawn;
 mod trial;
 
-pub use client::{Client, ClientState, FloodClient};
+pub use client::{Client, ClientState, FloodClient, watched};
 pub use decimate::decimate;
 pub use error::Error;
 pub use history::{History, Peaks};

@@ -4,7 +4,6 @@
 //! one before it on the path reads `consumed` first and `produced` last.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,15 +14,13 @@ use tokio::sync::watch;
 use super::consumer::READ_SIZE;
 use super::outcome::{Drain, Ending, Totals};
 use super::thread_buffer;
+use crate::live::{LiveConnection, LiveCounters};
 
 /// One connection of a flood. On Unix its socket can be borrowed (`AsFd`), to query the kernel.
 #[derive(Debug)]
 pub struct Connection {
     pub(crate) stream: TcpStream,
-    local: SocketAddr,
-    peer: SocketAddr,
-    produced: AtomicU64,
-    consumed: AtomicU64,
+    counters: LiveCounters,
     /// Bytes of the frame that named it.
     pub(super) introduction: AtomicU64,
     frames_started: AtomicU64,
@@ -57,11 +54,8 @@ pub enum Phase {
 impl Connection {
     pub(crate) fn new(stream: TcpStream) -> io::Result<Connection> {
         Ok(Connection {
-            local: stream.local_addr()?,
-            peer: stream.peer_addr()?,
+            counters: LiveCounters::new(stream.local_addr()?, stream.peer_addr()?),
             stream,
-            produced: AtomicU64::new(0),
-            consumed: AtomicU64::new(0),
             introduction: AtomicU64::new(0),
             frames_started: AtomicU64::new(0),
             announced: AtomicU64::new(0),
@@ -73,26 +67,6 @@ impl Connection {
             drain: OnceLock::new(),
             epoch: Instant::now(),
         })
-    }
-
-    /// The local address.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.local
-    }
-
-    /// The server's address.
-    pub fn peer_addr(&self) -> SocketAddr {
-        self.peer
-    }
-
-    /// Bytes written. Counted when a write returns, so the kernel may be ahead by one write.
-    pub fn produced(&self) -> u64 {
-        self.produced.load(Relaxed)
-    }
-
-    /// Bytes read.
-    pub fn consumed(&self) -> u64 {
-        self.consumed.load(Relaxed)
     }
 
     /// Frames of which at least a part has been sent.
@@ -152,7 +126,7 @@ impl Connection {
 
     /// Adds `bytes` to the bytes written.
     pub(crate) fn record_write(&self, bytes: usize) {
-        self.produced.fetch_add(bytes as u64, Relaxed);
+        self.counters.record_write(bytes);
     }
 
     /// Stores, before the write, the frames and bytes that will have been sent by then: their echo may arrive before
@@ -169,7 +143,7 @@ impl Connection {
 
     /// Adds `bytes` to the bytes read, and stores the results of the check so far.
     pub(crate) fn record_read(&self, bytes: usize, tally: Totals) {
-        self.consumed.fetch_add(bytes as u64, Relaxed);
+        self.counters.record_read(bytes);
         *self.tally.lock().unwrap_or_else(PoisonError::into_inner) = tally;
     }
 
@@ -184,6 +158,17 @@ impl Connection {
         let since = Instant::now();
         self.blocked_since.store(since.duration_since(self.epoch).as_nanos() as u64 + 1, Relaxed);
         Stall { connection: self, since }
+    }
+}
+
+impl LiveConnection for Connection {
+    fn counters(&self) -> &LiveCounters {
+        &self.counters
+    }
+
+    /// The frame that named it.
+    fn uncounted(&self) -> u64 {
+        self.introduction()
     }
 }
 

@@ -19,6 +19,7 @@ use super::progress::Progress;
 use super::schedule::ReadMode;
 use super::thread_buffer;
 use crate::checker::{Checker, Fault};
+use crate::live::LiveConnection;
 
 /// The reading half of one connection.
 pub(crate) struct Consumer {

@@ -32,6 +32,7 @@ use self::progress::Progress;
 use crate::checker::Checker;
 use crate::connect::{ConnectTimer, refuse_itself};
 use crate::error::Error;
+use crate::live::LiveConnection;
 use crate::payload::{Pool, Recipe};
 
 /// Connections to one server, ready to send.

@@ -1,10 +1,10 @@
-//! Histogram of latencies, exact to a thousandth of each, in memory that does not grow with their number.
+//! Counts latencies, exact to a thousandth of each, in memory that does not grow with their number. Its reader computes quantiles.
 
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-/// A histogram of latencies.
+/// Latencies, each counted.
 #[derive(Debug, Clone)]
 pub struct Latencies {
     nanoseconds: Histogram<u64>,
@@ -32,29 +32,6 @@ impl Latencies {
         let recorded = self.nanoseconds.iter_recorded();
         recorded.map(|value| (Duration::from_nanos(value.value_iterated_to()), value.count_at_value()))
     }
-
-    /// The time that the share `quantile` (0 to 1) of all times did not exceed; `None` if there are none.
-    pub fn quantile(&self, quantile: f64) -> Option<Duration> {
-        // The histogram returns the end of a bucket, which may exceed the largest recorded time.
-        let max = self.nanoseconds.max();
-        let at = || Duration::from_nanos(self.nanoseconds.value_at_quantile(quantile).min(max));
-        (self.count() > 0).then(at)
-    }
-
-    /// The shortest time; `None` if there are none.
-    pub fn min(&self) -> Option<Duration> {
-        (self.count() > 0).then(|| Duration::from_nanos(self.nanoseconds.min()))
-    }
-
-    /// The longest time; `None` if there are none.
-    pub fn max(&self) -> Option<Duration> {
-        self.quantile(1.0)
-    }
-
-    /// The mean; `None` if there are no times.
-    pub fn mean(&self) -> Option<Duration> {
-        (self.count() > 0).then(|| Duration::from_nanos(self.nanoseconds.mean() as u64))
-    }
 }
 
 /// Significant decimal digits of each time: smaller differences are noise on any system with a scheduler.
@@ -68,27 +45,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantiles_are_those_of_the_times_recorded() {
+    fn times_are_counted_to_three_digits() {
         let mut latencies = Latencies::new();
-        for microseconds in 1..=1000 {
+        for microseconds in [1, 1, 1000, 987_654, u64::MAX / 1000] {
             latencies.record(Duration::from_micros(microseconds));
         }
-        let near = |quantile, microseconds: f64| {
-            let measured = latencies.quantile(quantile).unwrap().as_secs_f64() * 1e6;
-            assert!((measured / microseconds - 1.0).abs() < 0.002, "{quantile}: {measured}");
-        };
 
-        near(0.5, 500.0);
-        near(0.99, 990.0);
-        near(0.999, 999.0);
-        near(1.0, 1000.0);
-        assert_eq!(latencies.count(), 1000);
-    }
+        let counted: Vec<(Duration, u64)> = latencies.counts().collect();
 
-    #[test]
-    fn without_a_time_there_is_no_quantile() {
-        let latencies = Latencies::new();
-
-        assert_eq!((latencies.min(), latencies.quantile(0.5), latencies.max()), (None, None, None));
+        assert_eq!((latencies.count(), counted.iter().map(|(_, count)| count).sum()), (5, 5));
+        let expected = [(1e-6, 2), (1e-3, 1), (0.987_654, 1), (MAX_LATENCY.as_secs_f64(), 1)];
+        for ((time, count), (seconds, number)) in counted.iter().zip(expected) {
+            assert_eq!(*count, number);
+            assert!((time.as_secs_f64() / seconds - 1.0).abs() < 0.002, "{time:?}");
+        }
     }
 }

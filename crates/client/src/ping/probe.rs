@@ -125,11 +125,11 @@ fn exchange(
         match moved {
             Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
             Ok(count) if written < frame.len() => {
-                connection.record_write(count);
+                connection.counters.record_write(count);
                 written += count;
             }
             Ok(count) => {
-                connection.record_read(count);
+                connection.counters.record_read(count);
                 got += count;
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}

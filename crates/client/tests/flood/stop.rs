@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use echoctl_client::{Config, Ending, Flood, Rate, Reading};
+use echoctl_client::{Config, Ending, Flood, LiveConnection, Rate, Reading};
 
 use crate::support::{self, Server};
 

@@ -1,10 +1,9 @@
 //! The result of a ping, as a table and as a JSON object.
 
 use std::fmt;
-use std::time::Duration;
 
 use echoctl_client::{PingConfig, PingOutcome};
-use echoctl_record::{Latency, PingSummary, SCHEMA_VERSION, count};
+use echoctl_record::{Latencies, Latency, PingSummary, SCHEMA_VERSION, count};
 use serde::Serialize;
 
 use crate::output::present;
@@ -33,8 +32,8 @@ pub(super) struct Summary {
 
 impl Summary {
     pub(super) fn new(config: &PingConfig, outcome: &PingOutcome) -> Summary {
-        let seconds = |(name, time): (_, Option<Duration>)| (name, time.map(|time| time.as_secs_f64()));
-        let (times, late) = (&outcome.latencies, &outcome.lateness);
+        let [times, late]: [Latencies; 2] =
+            [&outcome.latencies, &outcome.lateness].map(|counted| counted.counts().collect());
         Summary {
             schema_version: SCHEMA_VERSION,
             target: config.addr.to_string(),
@@ -46,16 +45,15 @@ impl Summary {
             count: times.count(),
             unsent: outcome.unsent,
             times: [
-                ("min", times.min()),
+                ("min", times.quantile(0.0)),
                 ("mean", times.mean()),
                 ("p50", times.quantile(0.5)),
                 ("p90", times.quantile(0.9)),
                 ("p99", times.quantile(0.99)),
                 ("p999", times.quantile(0.999)),
-                ("max", times.max()),
-            ]
-            .map(seconds),
-            late: [("late_p50", late.quantile(0.5)), ("late_p99", late.quantile(0.99))].map(seconds),
+                ("max", times.quantile(1.0)),
+            ],
+            late: [("late_p50", late.quantile(0.5)), ("late_p99", late.quantile(0.99))],
             faults: outcome.faults.iter().map(ToString::to_string).collect(),
         }
     }

@@ -1,12 +1,12 @@
 //! Samples the connections of a ping on a thread of its own, for a recording.
 
-use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use echoctl_client::{Ping, PingConnection};
-use echoctl_observe::{LocalEndpoint, Sampler, WatchedConnection, start_thread};
+use echoctl_client::Ping;
+use echoctl_observe::{Sampler, start_thread};
+use echoctl_trial::watched;
 
 use crate::output::recorder::Recorder;
 
@@ -45,20 +45,6 @@ impl Sampling {
         // The thread ends only after this.
         let _ = self.stop.send(());
         self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    }
-}
-
-fn watched(connection: &Arc<PingConnection>) -> WatchedConnection {
-    let counted = Arc::clone(connection);
-    let counts = move || {
-        // Consumed before produced: what comes back in between was sent before.
-        let consumed = counted.consumed();
-        (counted.produced(), consumed)
-    };
-    WatchedConnection {
-        local: connection.local_addr(),
-        peer: connection.peer_addr(),
-        endpoint: Some(LocalEndpoint { socket: Arc::clone(connection) as _, counts: Box::new(counts) }),
     }
 }
 
