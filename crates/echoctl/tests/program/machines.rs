@@ -20,6 +20,9 @@ use crate::peer::{echoctl, text};
 
 const ECHOCTL: &str = env!("CARGO_BIN_EXE_echoctl");
 
+/// Starts of which one has to be within 50 ms. On an idle machine the first one is.
+const ATTEMPTS: usize = 5;
+
 /// The port of the server.
 const PORT: u16 = 7108;
 
@@ -41,7 +44,7 @@ fn serve(hosts: &Hosts, number: usize) -> Running {
     server
 }
 
-/// Runs this load on the first three hosts against the fourth at the same time, and returns their recordings.
+/// Runs this load on the first three hosts against the fourth at the same time, and returns their recordings. None starts before it.
 fn together(hosts: &Hosts, folder: &Path, load: &[&str]) -> Vec<PathBuf> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(3);
     let start = format!("@{}.{:09}", since.as_secs(), since.subsec_nanos());
@@ -67,7 +70,13 @@ fn together(hosts: &Hosts, folder: &Path, load: &[&str]) -> Vec<PathBuf> {
         std::io::Read::read_to_string(client.0.stderr.as_mut().unwrap(), &mut said).unwrap();
         assert!(client.end("its load is over").success(), "{said}");
     }
-    (0..3).map(|number| folder.join(format!("run-{number}.json"))).collect()
+    let files: Vec<PathBuf> = (0..3).map(|number| folder.join(format!("run-{number}.json"))).collect();
+    for file in &files {
+        // A recording has its start to a microsecond.
+        let started = read(file).started_at.unwrap();
+        assert!(started >= since.as_secs_f64() - 1e-5, "{started} before {start}");
+    }
+    files
 }
 
 fn read(path: &Path) -> Run {
@@ -115,11 +124,10 @@ fn machines_start_together_and_are_drawn_as_one() {
     let folder = tempfile::tempdir().unwrap();
     let load = ["ping", "-q", "200", "-t", "1s"];
 
-    // On a busy machine one of them may get no processor at that moment.
-    let files = (0..10)
-        .map(|_| together(&hosts, folder.path(), &load))
-        .find(|files| apart(files) <= 0.05)
-        .expect("they start within 50 ms");
+    // That none starts early is checked each time. How late one starts is up to the scheduler: on a busy machine it may get no processor
+    // at that moment. One attempt of a few shows that nothing but the clock decides.
+    let attempts = (0..ATTEMPTS).map(|_| together(&hosts, folder.path(), &load));
+    let files = attempts.into_iter().find(|files| apart(files) <= 0.05).expect("they start within 50 ms");
 
     let drawn = report(&[], &files);
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -138,6 +146,48 @@ fn machines_start_together_and_are_drawn_as_one() {
     let rows = report(&["--csv", "-"], &files).lines().count();
     let samples: usize = files.iter().map(|file| read(file).samples.len()).sum();
     assert!(rows > samples / 3, "{rows} rows of {samples} samples");
+}
+
+#[test]
+fn a_start_or_a_number_that_cannot_be_is_a_usage_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = folder.path().join("run-{index}.json");
+    let record = record.to_str().unwrap();
+    for (arguments, expected) in [
+        (&["--start-at", "tomorrow"][..], "tomorrow"),
+        (&["--start-at", "@1"], "this time has passed"),
+        (&["--start-at", "@99999999999999"], "expected"),
+        (&["--start-at", "+9999d"], "too long"),
+        (&["--index", "4", "--of", "4"], "of 4 machines, the last one is 3"),
+        (&["--of", "4"], "--index"),
+        (&["--record", record], "this machine has no --index"),
+    ] {
+        // Nothing listens there: it is refused before.
+        let command = ["ping", "127.0.0.1:1", "-n", "1"];
+        let output = echoctl(&command).args(arguments).env_remove("JOB_COMPLETION_INDEX").output().unwrap();
+
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        assert!(error.contains(expected), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn a_server_that_an_audit_starts_is_ready_at_the_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("ready");
+    let command = format!("date +%s.%N > '{}'; exec '{ECHOCTL}' serve --addr 127.0.0.1:$PORT", log.display());
+    let start = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(5);
+    let at = format!("@{}.{:09}", start.as_secs(), start.subsec_nanos());
+
+    let output =
+        echoctl(&["audit", "--start-at", &at, "--json", "--", "sh", "-c", &command]).output().unwrap();
+
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    let ready: f64 = fs::read_to_string(log).unwrap().trim().parse().unwrap();
+    assert!(ready < start.as_secs_f64(), "started {} s late", ready - start.as_secs_f64());
+    assert!(stderr.contains("ready; the load starts at "), "{stderr}");
 }
 
 #[test]
@@ -220,7 +270,7 @@ fn both_ends_of_connections_are_joined() {
     assert!(drawn.contains("3 connections of ash joined with oak"), "{drawn}");
     // The client did not see the server. What the join knows is said everywhere.
     let said = client.summary().unwrap().reason.as_ref().unwrap();
-    assert!(!said.contains("stopped reading") && said.contains("its memory is not visible"), "{said}");
+    assert!(said.contains("the server's kernel accepted") && !said.contains("stopped reading"), "{said}");
     let words = drawn.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words.contains("Reason for the verdict: the server had read "), "{drawn}");
     assert!(

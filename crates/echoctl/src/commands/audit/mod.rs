@@ -67,11 +67,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let files = args.recording.open(args.machines.index(), &args.verdict.named())?;
     let verdict_files = args.verdict.open()?;
     interrupt::catch_signals(STOPPING);
-    if args.machines.wait()? {
-        return Ok(Exit::Interrupted);
-    }
     let attacked = match attack(args, &destination, &stimulus, interrupt::flag()) {
-        Ok(attacked) => attacked,
+        Ok(Some(attacked)) => attacked,
+        Ok(None) => return Ok(Exit::Interrupted),
         Err(failure) => {
             verdict_files.save_failure(&stimulus.name(), &failure, args);
             return Err(failure);
@@ -103,16 +101,28 @@ struct Attacked {
     output: String,
 }
 
-/// Starts or finds the server, attacks it, and stops it if it was started.
+/// Starts or finds the server, attacks it at the time that was asked for, and stops it if it was started. `None` if an exit was
+/// requested before that time.
 fn attack(
     args: &Args,
     destination: &Destination,
     stimulus: &Chosen,
     stop: &AtomicBool,
-) -> Result<Attacked, Failure> {
+) -> Result<Option<Attacked>, Failure> {
     let mut client = args.client.frozen()?;
+    let mut is_first = true;
     loop {
         let server = Server::start_or_find(args, destination, stop)?;
+        // A server may take longer to start than the machines are apart.
+        if std::mem::take(&mut is_first) {
+            match args.machines.wait() {
+                Ok(false) => {}
+                ended => {
+                    server.stop();
+                    return ended.map(|_| None);
+                }
+            }
+        }
         let config = server.attack(args, destination, stimulus.script(server.host()));
         let outcome = watched(&config, client.as_ref(), args, stop);
         let (target, is_own) = (server.name(), server.is_own());
@@ -124,7 +134,7 @@ fn attack(
         };
         if earlier.is_none() {
             let outcome = outcome.map_err(|error| stimulus.failure(error))?;
-            return Ok(Attacked { config, outcome, target, output });
+            return Ok(Some(Attacked { config, outcome, target, output }));
         }
         client = earlier;
     }
