@@ -14,7 +14,7 @@ pub fn culprits(watch: &WatchSummary) -> Option<Table> {
     (!table.rows.is_empty()).then_some(table)
 }
 
-/// The worst connection in one sentence: who makes whom wait, and for how long; `None` if none did.
+/// The worst connection in one sentence: what it waits for, and since when; `None` if none waited.
 pub fn worst(watch: &WatchSummary) -> Option<String> {
     let row = watch.top.first()?;
     let least = if watch.top.len() < WatchSummary::MAX_TOP { "" } else { "at least " };
