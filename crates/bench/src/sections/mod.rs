@@ -10,6 +10,7 @@ mod policies;
 mod stalled;
 mod throughput;
 mod time;
+mod watching;
 
 use anyhow::Result;
 use echoctl_report::Chart;
@@ -46,7 +47,7 @@ pub(crate) struct Measured {
 const MIB: f64 = 1_048_576.0;
 
 /// All experiments.
-pub(crate) const SECTIONS: [Section; 13] = [
+pub(crate) const SECTIONS: [Section; 14] = [
     Section { name: "raw", measure: throughput::raw },
     Section { name: "framed", measure: throughput::framed },
     Section { name: "sizes", measure: throughput::sizes },
@@ -58,6 +59,7 @@ pub(crate) const SECTIONS: [Section; 13] = [
     Section { name: "time", measure: time::measure },
     Section { name: "policies", measure: policies::measure },
     Section { name: "flood", measure: flood::measure },
+    Section { name: "watching", measure: watching::measure },
     Section { name: "decoding", measure: decoding::measure },
     Section { name: "build", measure: build::measure },
 ];
