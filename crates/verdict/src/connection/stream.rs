@@ -50,8 +50,11 @@ impl Stream {
             .zip(figures.largest_client_window)
             .is_some_and(|(window, largest)| window < largest / 2);
         let is_limited = is_small && figures.client_limited.is_some_and(|share| share >= MOSTLY);
-        // A window that is open at this instant was closed a moment ago, and will be again.
-        let was_closed = figures.since_window_closed.is_some_and(|seconds| seconds < STALL_SECONDS);
+        // A window that is open at this instant was closed a moment ago, and will be again: the client leaves bytes unread. Of a client
+        // elsewhere that is not visible, and a network that drops packets sets the same timer.
+        let has_unread = figures.client_receive.is_some_and(|bytes| bytes > 0);
+        let was_closed =
+            has_unread && figures.since_window_closed.is_some_and(|seconds| seconds < STALL_SECONDS);
         Stream {
             buffered: figures.server_send.unwrap_or(0) + figures.client_receive.unwrap_or(0),
             has_waiting: figures.server_send.unwrap_or(0) > 0,

@@ -189,6 +189,8 @@ fn a_slow_reader_whose_window_is_open_at_this_instant_is_slow() {
     assert_cause(&opened, ConnectionCause::ClientReadsSlowly, None);
     let fast = ConnectionFigures { client_read_rate: Some(1e8), ..opened };
     assert_cause(&fast, ConnectionCause::Flows, None);
+    let elsewhere = ConnectionFigures { client_receive: None, ..opened };
+    assert_cause(&elsewhere, ConnectionCause::Flows, None);
     let recovered = ConnectionFigures { since_window_closed: Some(4.0), ..opened };
     assert_cause(&recovered, ConnectionCause::Flows, None);
 }
