@@ -3,8 +3,7 @@
 //! A run without samples has sentences in place of its charts; one without a summary was interrupted, and the page says so.
 
 use echoctl_record::{
-    Bytes, Ending, Integrity, Latency, PingSummary, Run, Sample, Seconds, SocketLimits, Summary,
-    WatchSummary, count,
+    Bytes, Ending, Integrity, Latency, PingSummary, Run, Sample, Seconds, Summary, WatchSummary, count,
 };
 
 use crate::{Block, Chart, Page, Section, Table, charts, tables};
@@ -36,10 +35,13 @@ pub fn run_page(run: &Run) -> Page {
         page = page.section(Section::new("Where the bytes were").paragraph(text));
     } else {
         let flow_control = Section::new("Flow control").paragraph(FLOW_CONTROL);
-        page = page
-            .section(where_the_bytes_were(samples, &run.machine.socket_limits()))
-            .section(memory_in_use(run))
-            .section(with_charts(flow_control, charts::flow_control(run)));
+        page = page.section(where_the_bytes_were(run)).section(memory_in_use(run)).section(with_charts(
+            flow_control,
+            charts::flow_control(run).into_iter().map(|chart| charts::with_policies(chart, run)),
+        ));
+    }
+    if let Some(table) = run.class.as_ref().and_then(tables::changes) {
+        page = page.section(Section::new("The class").table(table));
     }
     if let Some(clients) = run.evidence().and_then(|evidence| evidence.bystanders.as_ref()) {
         page = page.section(Section::new("Other clients").table(tables::other_clients(clients)));
@@ -181,9 +183,10 @@ fn figures(run: &Run) -> Vec<(String, String)> {
     all.into_iter().flatten().collect()
 }
 
-fn where_the_bytes_were(samples: &[Sample], limits: &SocketLimits) -> Section {
+fn where_the_bytes_were(run: &Run) -> Section {
+    let (samples, limits) = (run.samples.as_slice(), &run.machine.socket_limits());
     let words = if charts::is_echo(samples) { QUEUES } else { KERNEL_QUEUES };
-    let chart = charts::queues(samples, limits);
+    let chart = charts::with_policies(charts::queues(samples, limits), run);
     let section = with_charts(Section::new("Where the bytes were").paragraph(words), [chart]);
     match tables::peak_sample(samples) {
         Some(sample) => section.table(tables::path(sample, limits)),
@@ -195,7 +198,7 @@ fn where_the_bytes_were(samples: &[Sample], limits: &SocketLimits) -> Section {
 fn memory_in_use(run: &Run) -> Section {
     let counted = run.evidence().and_then(tables::census).map(|census| sentence(&census));
     let section = Section::new("Memory in use").paragraph(KERNEL_MEMORY);
-    let section = with_charts(section, [charts::memory(&run.samples)]);
+    let section = with_charts(section, [charts::with_policies(charts::memory(&run.samples), run)]);
     counted.into_iter().fold(section, Section::paragraph)
 }
 

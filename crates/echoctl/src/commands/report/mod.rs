@@ -117,7 +117,8 @@ fn draw(combined: &Combined) -> std::io::Result<()> {
     if let Some(clients) = run.evidence().and_then(|evidence| evidence.bystanders.as_ref()) {
         terminal::table(&Table { caption: "Other clients".to_owned(), ..tables::other_clients(clients) })?;
     }
-    if let Some(table) = tables::ending(run) {
+    let changes = run.class.as_ref().and_then(tables::changes);
+    for table in changes.into_iter().chain(tables::ending(run)) {
         terminal::table(&table)?;
     }
     if let Some(census) = run.evidence().and_then(tables::census) {
@@ -142,7 +143,7 @@ fn visible(run: &Run) -> Vec<Chart> {
         all.extend(charts::flow_control(run));
     }
     all.retain(|chart| !chart.series.is_empty());
-    all
+    all.into_iter().map(|chart| charts::with_policies(chart, run)).collect()
 }
 
 /// Whether the queues of a run are worth a chart: those of a ping usually hold one frame.

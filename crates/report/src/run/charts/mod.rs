@@ -5,6 +5,7 @@
 //!
 //! A quantity that is not visible on this system is left out, and the description names it.
 
+mod class;
 mod compare;
 mod latencies;
 mod phases;
@@ -15,6 +16,7 @@ use std::ops::RangeInclusive;
 
 use echoctl_record::{Queue, Queues, Run, Sample, SocketLimits};
 
+pub use class::with_policies;
 pub use compare::compare;
 pub use latencies::latencies;
 pub use phases::{phases, stall};

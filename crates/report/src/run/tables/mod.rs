@@ -1,6 +1,7 @@
 //! The tables of a run: where its bytes were at one moment, its totals, and the machine. Terminals and pages show the same.
 
 mod census;
+mod class;
 mod culprits;
 mod environment;
 mod latencies;
@@ -15,6 +16,7 @@ use echoctl_record::{
 };
 
 pub use census::census;
+pub use class::changes;
 pub use culprits::{culprits, culprits_of, listeners, worst};
 pub use environment::environment;
 use latencies::ping_table;
