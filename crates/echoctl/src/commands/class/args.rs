@@ -175,7 +175,7 @@ fn policy_names() -> PossibleValuesParser {
 }
 
 /// Port of the page, unless another is given: the one after the server's.
-const PAGE_PORT: u16 = 7008;
+pub(in crate::commands) const PAGE_PORT: u16 = 7008;
 
 /// Connections of a class, of which one student may open many: several per student of the largest lecture hall.
 const MAX_CONNECTIONS: usize = 2000;

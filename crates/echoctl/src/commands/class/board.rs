@@ -113,7 +113,7 @@ fn paragraph(text: &str, width: usize) -> String {
 
 /// What students do next.
 const JOINED: &str = "In curl and nc, type \"name ada\" first, and then anything: each line comes back. Ctrl-Z stops reading, fg \
-                      reads again.";
+                      reads again (in curl, after Enter).";
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,7 @@
 //! teacher ── page ── Operator ── Control ── marks ┘
 //! ```
 //!
-//! - [`args`]: the options; [`lan`], [`qr`], [`board`]: what is written on the board.
+//! - [`mod@args`]: the options; [`lan`], [`qr`], [`board`]: what is written on the board.
 //! - [`observer`]: a moment of the class; [`sentence`]: what it means; [`connection_ids`], [`crowd`]: its connections.
 //! - [`operator`]: what the teacher asks for; [`policies`]: what the switch offers; [`experiment`]: the lesson of a question; [`marks`]:
 //!   what was changed.
@@ -50,6 +50,7 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{self, json_line, note, offer_json, offer_note, print_styled};
 use crate::terminal::interrupt::{self, interrupted};
 pub(crate) use args::Args;
+pub(super) use args::PAGE_PORT;
 use board::Board;
 use connection_ids::ConnectionIds;
 use desk::Desk;

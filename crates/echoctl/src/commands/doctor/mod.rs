@@ -1,5 +1,7 @@
 //! `echoctl doctor`: reports what can be measured on this machine, and how accurately.
 
+#[cfg(feature = "live")]
+mod class;
 mod doors;
 
 use std::fmt;
@@ -27,9 +29,18 @@ pub(crate) struct Args {
     /// Print the result as one JSON object
     #[arg(short = 'J', long, help_heading = "Output")]
     json: bool,
+
+    /// Test what `echoctl class` needs: ports, addresses, memory
+    #[cfg(feature = "live")]
+    #[arg(long, conflicts_with = "json")]
+    class: bool,
 }
 
 pub(crate) fn run(args: Args) -> Outcome {
+    #[cfg(feature = "live")]
+    if args.class {
+        return class::run();
+    }
     let findings = Findings::gather()?;
     ignore_broken_pipe(if args.json { json_line("summary", &findings.as_json()) } else { print(&findings) })?;
     Ok(if findings.warnings().is_empty() { Exit::Done } else { Exit::Inconclusive })
