@@ -5,6 +5,8 @@
 #![cfg(test)]
 
 mod chain;
+#[cfg(all(target_os = "linux", feature = "live"))]
+mod classroom;
 mod named;
 mod peer;
 mod pty;
@@ -21,6 +23,7 @@ mod audit_findings;
 mod audit_of_a_pusher;
 mod audit_refused;
 mod audit_targets;
+mod class;
 mod completions;
 mod contrib;
 mod dns;
