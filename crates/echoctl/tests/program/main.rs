@@ -24,6 +24,7 @@ mod audit_of_a_pusher;
 mod audit_refused;
 mod audit_targets;
 mod class;
+mod class_viewers;
 mod completions;
 mod contrib;
 mod dns;
