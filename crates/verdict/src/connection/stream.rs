@@ -42,8 +42,10 @@ enum StallNeeds {
 impl Stream {
     /// From the server to the client.
     pub(super) fn to_client(figures: &ConnectionFigures) -> Stream {
-        let is_closed =
-            figures.client_window == Some(0) || figures.timer == Some(SocketTimer::ZeroWindowProbe);
+        // With room for a segment, the timer runs because this host drops its own packets.
+        let is_probed = figures.timer == Some(SocketTimer::ZeroWindowProbe)
+            && figures.client_window.is_none_or(|window| window < LARGEST_SEGMENT);
+        let is_closed = figures.client_window == Some(0) || is_probed;
         // A window as large as ever fills up on a long network, too; that of a slow reader is nearly closed whenever it is seen.
         let is_small = figures
             .client_window
@@ -174,6 +176,9 @@ const JITTER_SECONDS: f64 = 0.5;
 
 /// Seconds of reading that are buffered, from which on a reader is slow. The largest queues of a fast one hold a tenth of a second.
 const BEHIND_SECONDS: f64 = 2.0;
+
+/// Bytes: no segment is larger, not even over loopback.
+const LARGEST_SEGMENT: u64 = 65_536;
 
 /// Share of the time that is most of it.
 const MOSTLY: f64 = 0.5;

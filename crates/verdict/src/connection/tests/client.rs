@@ -228,6 +228,21 @@ fn a_long_link_that_fills_a_wide_window_is_no_slow_reader() {
 }
 
 #[test]
+fn a_probe_of_an_open_window_is_no_slow_reader() {
+    // The queue of this host's own link is full: the kernel sets the timer of a closed window for what it could not send.
+    let figures = ConnectionFigures {
+        server_send: Some(130_000),
+        client_receive: None,
+        client_window: Some(100_352),
+        largest_client_window: Some(100_352),
+        client_limited: Some(0.0),
+        client_read_rate: Some(3000.0),
+        ..stalled(0.5)
+    };
+    assert_cause(&figures, ConnectionCause::Flows, None);
+}
+
+#[test]
 fn one_of_a_unix_socket_stalls_as_well() {
     let figures = ConnectionFigures {
         server_receive: Some(0),
