@@ -104,6 +104,8 @@ impl Cli {
             .short_alias('v')
             .long("version")
             .action(ArgAction::Version)
+            // With all commands, the short help has as many lines as a terminal.
+            .hide_short_help(true)
             .help("Print version");
         help::completed(
             Cli::command().version(env!("CARGO_PKG_VERSION")).disable_version_flag(true).arg(version),

@@ -16,7 +16,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::recorder::RecordArgs;
 use crate::values::{positive_duration, positive_size, size_up_to};
 
-/// Run an echo server for a class, with a live page for the projector
+/// Run an echo server for a class, with a page for the projector
 ///
 /// Students join with curl, nc or `echoctl flood`, and stop reading with Ctrl-Z. The page shows each connection: its queues,
 /// what is buffered for it inside the server, and who does not read. The teacher changes the policy of the server there while everybody is
@@ -26,9 +26,9 @@ use crate::values::{positive_duration, positive_size, size_up_to};
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Open server and page to the room: this host's private addresses
+    /// Open server and page to the room
     ///
-    /// Where the host has a public address too, only the likely address of the room is opened.
+    /// On the private addresses of this host. Where the host has a public address too, only the likely address of the room is opened.
     #[arg(long, conflicts_with = "replay", help_heading = "Listen")]
     lan: bool,
 
@@ -60,16 +60,16 @@ pub(crate) struct Args {
     #[arg(long, value_parser = positive_size, value_name = "SIZE", help_heading = "Limits")]
     memory_limit: Option<u64>,
 
-    /// Disconnect peers that take no reply for this long [default: off]
+    /// Disconnect peers that take no reply for this long
     #[arg(long, value_parser = positive_duration, value_name = "TIME", help_heading = "Limits")]
     write_timeout: Option<Duration>,
 
     #[command(flatten, next_help_heading = "Output")]
     pub(super) recording: RecordArgs,
 
-    /// Show a class that was written with --record on the page again
+    /// Show a recorded class on the page again
     ///
-    /// At its own pace, and without a server.
+    /// One that was written with --record; at its own pace, and without a server.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["record", "report"], help_heading = "Output")]
     pub(super) replay: Option<PathBuf>,
 
