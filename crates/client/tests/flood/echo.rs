@@ -55,7 +55,8 @@ async fn a_named_connection_counts_only_what_follows() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_does_not_echo_a_name_is_reported() {
-    let answers: [(fn(&mut TcpStream) -> io::Result<()>, ErrorKind); 3] = [
+    type Answer = fn(&mut TcpStream) -> io::Result<()>;
+    let answers: [(Answer, ErrorKind); 3] = [
         (|stream| stream.write_all(b"HTTP/1.1 400"), ErrorKind::InvalidData),
         (|stream| stream.read_exact(&mut [0; 9]), ErrorKind::UnexpectedEof),
         (|stream| stream.read_to_end(&mut Vec::new()).map(drop), ErrorKind::TimedOut),
