@@ -144,7 +144,7 @@ fn a_question_is_short_and_executes_nothing() {
         let reply = room.command(&ask.to_string());
         (reply.status, if reply.status == 200 { String::new() } else { reply.error() })
     };
-    let (long, eight, nine) = ("x".repeat(401), ["a"; 8], ["a"; 9]);
+    let (long, eight, nine) = ("x".repeat(501), ["a"; 8], ["a"; 9]);
 
     for (text, choices, lesson) in [
         ("", &["a", "b"][..], None),
@@ -154,7 +154,7 @@ fn a_question_is_short_and_executes_nothing() {
         ("?", &["a", ""], None),
         ("?", &nine, None),
         (&long, &["a", "b"], None),
-        ("?", &["a", &long[200..]], None),
+        ("?", &["a", &long[..201]], None),
         ("?", &["a", "b"], Some("no-such-lesson")),
         ("?", &["a", "b"], Some("")),
     ] {
