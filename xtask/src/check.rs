@@ -75,11 +75,15 @@ fn is_installed(tool: &str) -> bool {
 }
 
 fn tests() -> Result<()> {
-    for tool in ["prometheus", "promtool"] {
+    let needed = [
+        ("prometheus", "the alert rules", "prometheus"),
+        ("promtool", "the alert rules", "prometheus"),
+        ("chromium", "the class page", "chromium"),
+        ("chromedriver", "the class page", "chromium-driver"),
+    ];
+    for (tool, tested, package) in needed {
         if !is_installed(tool) {
-            eprintln!(
-                "skipped: the tests of the alert rules that need {tool}\nhint: apt-get install prometheus"
-            );
+            eprintln!("skipped: the tests of {tested} that need {tool}\nhint: apt-get install {package}");
         }
     }
     let mut tests: Command = process::cargo(&["test", "--workspace"]);

@@ -4,6 +4,7 @@
 //! `cargo test -p echoctl --test program flood::` runs those of one file.
 #![cfg(test)]
 
+mod browser;
 mod chain;
 #[cfg(all(target_os = "linux", feature = "live"))]
 mod classroom;
@@ -24,6 +25,7 @@ mod audit_of_a_pusher;
 mod audit_refused;
 mod audit_targets;
 mod class;
+mod class_page;
 mod class_viewers;
 mod completions;
 mod contrib;

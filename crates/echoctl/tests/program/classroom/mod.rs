@@ -101,6 +101,23 @@ impl Class {
         (code, self.events.iter().collect())
     }
 
+    /// The page for everybody.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/{}", self.page, self.path)
+    }
+
+    /// The page with the switch.
+    pub(crate) fn teacher_url(&self) -> String {
+        format!("{}#{}", self.url(), self.token)
+    }
+
+    /// The connection of a viewer, which has asked for the events of the page and not read them.
+    pub(crate) fn view(&self) -> TcpStream {
+        let mut stream = TcpStream::connect(self.page).unwrap();
+        write!(stream, "GET /{}/events HTTP/1.1\r\nHost: {}\r\n\r\n", self.path, self.page).unwrap();
+        stream
+    }
+
     /// A student's connection, called `name`.
     pub(crate) fn join(&self, name: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.server.as_deref().unwrap()).unwrap();
@@ -145,9 +162,8 @@ impl Class {
     /// What the page is sent, event by event: the first data for which this holds.
     #[track_caller]
     pub(crate) fn shown(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-        let mut stream = TcpStream::connect(self.page).unwrap();
+        let stream = self.view();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        write!(stream, "GET /{}/events HTTP/1.1\r\nHost: {}\r\n\r\n", self.path, self.page).unwrap();
         let lines = BufReader::new(stream).lines().map_while(Result::ok);
         let mut data =
             lines.filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok());
