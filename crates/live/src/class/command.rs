@@ -59,6 +59,9 @@ pub(super) async fn perform(
         ClassCommand::SetWriteTimeout { seconds: Some(seconds) } if !WRITE_TIMEOUTS.contains(&seconds) => {
             Err(Refusal::new("a write timeout is between 0.1 s and one day"))
         }
+        ClassCommand::SetMemoryLimit { bytes } if bytes < LEAST_MEMORY_LIMIT => {
+            Err(Refusal::new("the memory limit must be at least 1 MiB"))
+        }
         command => forward(command, commands).await,
     }
 }
@@ -76,6 +79,9 @@ async fn forward(command: ClassCommand, commands: &mpsc::Sender<CommandRequest>)
 
 /// Seconds for which a server may wait for a client.
 const WRITE_TIMEOUTS: std::ops::RangeInclusive<f64> = 0.1..=86_400.0;
+
+/// Bytes. With less, a server resets every client that sends: a teacher who types `1` means another unit.
+const LEAST_MEMORY_LIMIT: u64 = 1 << 20;
 
 /// Longer than a sample of a server with 1,000 connections takes, shorter than a teacher waits.
 const OUTCOME_LIMIT: Duration = Duration::from_secs(5);

@@ -103,6 +103,8 @@ fn what_is_no_command_is_refused_with_a_reason() {
             (409, "a write timeout is between 0.1 s and one day".to_owned())
         );
     }
+    let reply = room.command(r#"{"command":"set_memory_limit","bytes":1}"#);
+    assert_eq!((reply.status, reply.error()), (409, "the memory limit must be at least 1 MiB".to_owned()));
     assert_eq!(room.command("\u{feff}{}").status, 400);
 }
 
