@@ -29,8 +29,11 @@ pub(super) struct Observer {
     ids: Arc<ConnectionIds>,
     marks: Arc<Marks>,
     /// The last seconds, for rates and changes.
-    recent: VecDeque<(Instant, Stats)>,
+    recent: VecDeque<At>,
 }
+
+/// The server's figures, and when they were read.
+type At = (Instant, Stats);
 
 /// A moment of the class.
 #[derive(Debug)]
@@ -128,7 +131,7 @@ impl Observer {
     }
 
     /// The oldest of the last seconds, and now.
-    fn ends(&self) -> Option<(&(Instant, Stats), &(Instant, Stats))> {
+    fn ends(&self) -> Option<(&At, &At)> {
         Some((self.recent.front()?, self.recent.back().filter(|_| self.recent.len() > 1)?))
     }
 
@@ -138,7 +141,7 @@ impl Observer {
             let is_slow = one.diagnosis.cause == ConnectionCause::ClientReadsSlowly;
             waiting.add(|| one.name(), is_slow, one.queues());
         }
-        let stats = |at: Option<&(Instant, Stats)>| at.map(|(_, stats)| *stats).unwrap_or_default();
+        let stats = |at: Option<&At>| at.map(|(_, stats)| *stats).unwrap_or_default();
         let (first, last) = (stats(self.recent.front()), stats(self.recent.back()));
         sentence(&Situation {
             policy: self.control.policy(),

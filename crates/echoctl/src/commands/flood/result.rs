@@ -128,7 +128,7 @@ impl<'a> FloodResult<'a> {
         let judgement = self.judgement.as_ref()?;
         let is_settled = matches!(judgement.verdict, Verdict::Bounded | Verdict::Unbounded);
         let watching =
-            || format!("{} during a flood, for the queues of each connection", watch_of(&self.target));
+            || format!("{} during a flood, for the queues of each connection", watch_of(self.target));
         judgement.advice.map(advice::text).or_else(|| is_settled.then(watching))
     }
 }
