@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, IsTerminal};
 
-use echoctl_lab::kit::Question;
+use echoctl_lab::kit::{Language, Question};
 
 use crate::output::{note, prompt};
 
@@ -21,6 +21,19 @@ pub(crate) fn ask(question: &Question) -> io::Result<Option<char>> {
         note(format_args!("   {letter}) {choice}"));
     }
     answer(question)
+}
+
+/// Asks in which language to show the code that follows; Enter chooses the first.
+///
+/// # Errors
+/// If the terminal cannot be written or read.
+pub(crate) fn language() -> io::Result<Language> {
+    let [default, others @ ..] = Language::ALL;
+    let names = others.map(Language::name).join(" or ");
+    prompt(format_args!("The question is about code. Enter: show it in {}; or {names}: ", default.name()));
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line)?;
+    Ok(Language::find(&line).unwrap_or(default))
 }
 
 /// Reads the letter of a choice; `None` if the user presses only Enter.

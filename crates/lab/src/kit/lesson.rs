@@ -17,8 +17,8 @@ pub struct Lesson {
     pub code: Code,
     /// Commands to try next, and what each one shows.
     pub next: &'static [(&'static str, &'static str)],
-    /// Text to read before the question, if it depends on the run.
-    pub before: Option<fn(&Setting) -> String>,
+    /// Code to read before the question, if it depends on the run.
+    pub before: Option<fn(&Setting, Language) -> String>,
     /// The experiment. It takes seconds, uses only loopback and leaves nothing behind. Run it with
     /// [`measure`](Lesson::measure), which has a time limit.
     pub(crate) run: fn(&Setting) -> Result<Finding, LessonError>,
@@ -33,6 +33,37 @@ pub struct Setting {
     pub seed: u64,
     /// The `echoctl` program, for experiments with child processes.
     pub program: PathBuf,
+}
+
+/// A language in which code before a question can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// The language of the servers that run.
+    Rust,
+    /// JavaScript with Node.
+    Node,
+    /// Python with asyncio.
+    Python,
+}
+
+impl Language {
+    /// All of them, the default first.
+    pub const ALL: [Language; 3] = [Language::Rust, Language::Node, Language::Python];
+
+    /// Its name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Language::Rust => "rust",
+            Language::Node => "node",
+            Language::Python => "python",
+        }
+    }
+
+    /// The language that a name, or the beginning of one, stands for.
+    pub fn find(text: &str) -> Option<Language> {
+        let text = text.trim().to_ascii_lowercase();
+        Language::ALL.into_iter().find(|language| !text.is_empty() && language.name().starts_with(&text))
+    }
 }
 
 /// The code that `--show-code` shows.
@@ -74,6 +105,13 @@ const END: &str = "// [/show]";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_language_is_found_by_the_beginning_of_its_name() {
+        assert_eq!(Language::find(" P\n"), Some(Language::Python));
+        assert_eq!(Language::find("rust"), Some(Language::Rust));
+        assert_eq!((Language::find(""), Language::find("c")), (None, None));
+    }
 
     #[test]
     fn the_excerpt_has_the_marked_lines_without_indentation() {

@@ -46,6 +46,16 @@ pub const ALL: &[Lesson] = &[
     http2::LESSON,
 ];
 
+/// The shortest way from the stream to backpressure: 15 minutes.
+pub const QUARTER_OF_AN_HOUR: &[Lesson] = &[
+    stream::LESSON,
+    write::LESSON,
+    duplex::LESSON,
+    flow_control::LESSON,
+    backpressure::LESSON,
+    unbounded::LESSON,
+];
+
 /// The lesson of this name.
 pub fn find(name: &str) -> Option<&'static Lesson> {
     ALL.iter().find(|lesson| lesson.name == name)

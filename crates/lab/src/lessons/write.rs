@@ -45,6 +45,7 @@ pub(super) const LESSON: Lesson = Lesson {
             "echoctl flood --no-read",
             "where the bytes are, live, between a client and a server (first start echoctl serve)",
         ),
+        ("echoctl watch PORT", "the same queues of a running server, and who does not read"),
         (
             "echoctl lesson half-close",
             "how to know that the peer has read everything: it answers, or closes its side",

@@ -92,7 +92,13 @@ impl<'a> FloodResult<'a> {
             print(path::table(&peaks.pending, unwritten(&peaks.pending, peaks.growth())))?;
         }
         let tested = self.judgement.as_ref().and_then(|_| sentences::kernel_queues(outcome));
-        let verdict = self.judgement.as_ref().map(sentences::verdict);
+        let many = match summary.verdict {
+            Some(Verdict::Bounded) => sentences::many_such_clients(outcome),
+            _ => None,
+        };
+        let verdict = self.judgement.as_ref().map(|judgement| {
+            [Some(sentences::verdict(judgement)), many].into_iter().flatten().collect::<Vec<_>>().join(" ")
+        });
         let try_next = self.try_next().map(|what| format!("Try next: {}.", renamed(&what, called())));
         print("")?;
         for text in [tested, Some(self.text()), verdict, try_next].into_iter().flatten() {

@@ -1,7 +1,7 @@
 //! The sentences of a result, each from the values of the run.
 
 use echoctl_client::{Config, Ending, Reading};
-use echoctl_record::{Bytes, Queues, Rate, Seconds, Summary, count};
+use echoctl_record::{Bytes, Queue, Queues, Rate, Seconds, Summary, count};
 use echoctl_trial::TrialOutcome;
 use echoctl_verdict::flood::Cause;
 use echoctl_verdict::unwritten::exceeds_memory;
@@ -131,6 +131,18 @@ pub(super) fn kernel_queues(outcome: &TrialOutcome) -> Option<String> {
     ))
 }
 
+/// What a bounded server needs for many clients like these: a limit per connection does not limit their total.
+pub(super) fn many_such_clients(outcome: &TrialOutcome) -> Option<String> {
+    let pending = &outcome.peaks().pending;
+    let connections = outcome.config.connections.max(1) as u64;
+    let of_all = |bytes: u64| Bytes((bytes / connections).saturating_mul(MANY));
+    let kernel = of_all(pending.kernel_memory?);
+    let inside = of_all(Queues::of(pending)[Queue::Inside].unwrap_or(0)).0;
+    let inside =
+        if inside < kernel.0 / 10 { String::new() } else { format!(", and {} in the server", Bytes(inside)) };
+    Some(format!("1,000 such clients would occupy {kernel} of kernel memory{inside}."))
+}
+
 /// Everything that was wrong, one line each.
 pub(super) fn faults(outcome: &TrialOutcome) -> Vec<String> {
     let totals = &outcome.client.totals;
@@ -168,6 +180,9 @@ pub(super) fn faults(outcome: &TrialOutcome) -> Vec<String> {
 
 /// Seconds by which all waits together exceed the longest one, where there were several.
 const LONGEST_OF_MANY: f64 = 0.5;
+
+/// The number of clients in [`many_such_clients`]: few for a server on the Internet.
+const MANY: u64 = 1000;
 
 /// Bytes in kernel queues that are worth an explanation.
 const NOTABLE_BUFFERING: u64 = 1 << 20;

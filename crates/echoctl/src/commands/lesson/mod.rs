@@ -8,11 +8,12 @@ mod transcript;
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
-use std::time::{Instant, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use clap::builder::PossibleValuesParser;
-use echoctl_lab::kit::{self, Lesson, LessonError, Setting};
+use echoctl_lab::kit::{self, Finding, Language, Lesson, LessonError, Setting};
 use echoctl_lab::lessons;
+use echoctl_record::Machine;
 use echoctl_report::wrap_code;
 use serde::Serialize;
 use serde_json::json;
@@ -39,7 +40,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", help_heading = "Output")]
     name: Option<String>,
 
-    /// Write the lesson as a self-contained HTML page
+    /// With `all`: start at this lesson of the course
+    #[arg(long, value_name = "NAME", value_parser = lesson_names(), hide_possible_values = true, hide_short_help = true)]
+    from: Option<String>,
+
+    /// Write the lessons as one self-contained HTML page
     ///
     /// It contains the question, your prediction, the measurements with their chart and data, the explanation and the checks.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
@@ -69,6 +74,12 @@ pub(crate) struct Args {
     #[arg(long)]
     show_code: bool,
 
+    /// Language of code to read before the question: rust, node or python
+    ///
+    /// Used only by `unbounded`. By default the lesson asks on a terminal, and shows Rust elsewhere.
+    #[arg(long, value_name = "NAME", value_parser = language, hide_short_help = true)]
+    language: Option<Language>,
+
     /// Seed of the shuffled order, to repeat a run
     ///
     /// Used only by `unbounded`, which shuffles its four servers. By default the order differs in each run.
@@ -86,11 +97,15 @@ pub(crate) struct Args {
 
 /// The result of a lesson, as in the JSON output.
 #[derive(Debug, Serialize)]
-pub(crate) struct Submission {
+struct Submission {
     schema_version: u32,
     lesson: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
+    /// When it was taken, in RFC 3339.
+    time: String,
+    version: &'static str,
+    machine: Machine,
     question: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     prediction: Option<char>,
@@ -108,6 +123,9 @@ pub(crate) fn run(args: Args) -> Outcome {
         lessons::serve_candidate(name, |addr| json_line("listening", &json!({ "addr": addr })))?;
         return Ok(Exit::Done);
     }
+    if args.from.is_some() && args.lesson.as_deref() != Some("all") {
+        return Err(Failure::usage("--from has an effect only with 'all': echoctl lesson all --from NAME"));
+    }
     match args.lesson.as_deref() {
         None => course::list().map(|()| Exit::Done),
         Some("all") => course::run_all(&args),
@@ -116,19 +134,33 @@ pub(crate) fn run(args: Args) -> Outcome {
             if args.show_code {
                 return show_code(lesson);
             }
-            run_one(lesson, &args).map(|(exit, _)| exit)
+            let file = args.report.as_deref().map(OutputFile::new).transpose()?;
+            let (exit, taken, printed) = run_one(lesson, &args)?;
+            // The page is written even if printing failed.
+            let written = file.zip(taken).map(|(file, Taken { submission, finding })| {
+                let page = kit::page(lesson, &finding, args.name.as_deref(), submission.prediction);
+                file.save(page.to_string())
+            });
+            printed?;
+            check_written_after_result(written)?;
+            Ok(exit)
         }
     }
 }
 
-/// Runs one lesson from its question to its checks. Returns its exit code and, if it could run, its result.
-pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Option<Submission>), Failure> {
+/// A lesson that was taken.
+struct Taken {
+    submission: Submission,
+    finding: Finding,
+}
+
+/// Runs one lesson from its question to its checks. Returns its exit code, its result if it could run, and whether printing that failed.
+fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Option<Taken>, io::Result<()>), Failure> {
     let setting = Setting {
         sabotage: args.sabotage,
         seed: args.seed.unwrap_or_else(|| UNIX_EPOCH.elapsed().map_or(0, |now| now.subsec_nanos().into())),
         program: std::env::current_exe()?,
     };
-    let file = args.report.as_deref().map(OutputFile::new).transpose()?;
     let predicted = args.predict.as_deref().map(|answer| letter(lesson, answer)).transpose()?;
     // A reader who has predicted beforehand still wants to read at leisure.
     let is_interactive = !args.yes && is_interactive();
@@ -138,7 +170,11 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
         true => Reader::Interactive,
         false => Reader::Absent,
     });
-    transcript.question(lesson, &setting)?;
+    let language = match (args.language, lesson.before) {
+        (None, Some(_)) if asks && !args.json => prompt::language()?,
+        (chosen, _) => chosen.unwrap_or(Language::Rust),
+    };
+    transcript.question(lesson, &setting, language)?;
     if args.json && asks {
         note(transcript.question_text(lesson));
     }
@@ -150,7 +186,7 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
         Ok(finding) => finding,
         Err(error @ (LessonError::NotVisible(_) | LessonError::TooLittleMemory { .. })) => {
             output::error(format_args!("lesson {}: {error}", lesson.name));
-            return Ok((Exit::Inconclusive, None));
+            return Ok((Exit::Inconclusive, None, Ok(())));
         }
         Err(error) => {
             return Err(anyhow::Error::new(error).context(format!("lesson {}", lesson.name)).into());
@@ -160,6 +196,9 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
         schema_version: echoctl_record::SCHEMA_VERSION,
         lesson: lesson.name,
         name: args.name.clone(),
+        time: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        version: env!("CARGO_PKG_VERSION"),
+        machine: echoctl_observe::machine(),
         question: lesson.question.text,
         prediction,
         measured: finding.measured,
@@ -172,12 +211,8 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
         true => ignore_broken_pipe(json_line("summary", &submission)),
         false => Ok(()),
     });
-    // The page is written even if printing failed.
-    let written =
-        file.map(|file| file.save(kit::page(lesson, &finding, args.name.as_deref(), prediction).to_string()));
-    printed?;
-    check_written_after_result(written)?;
-    Ok((if submission.holds { Exit::Done } else { Exit::Failed }, Some(submission)))
+    let exit = if submission.holds { Exit::Done } else { Exit::Failed };
+    Ok((exit, Some(Taken { submission, finding }), printed))
 }
 
 /// The choice that `--predict` names.
@@ -211,4 +246,13 @@ Exit codes:
 /// The values of LESSON, given to clap so that shells complete them and a misspelt one gets a suggestion.
 fn names() -> PossibleValuesParser {
     PossibleValuesParser::new(lessons::ALL.iter().map(|lesson| lesson.name).chain(["all"]))
+}
+
+fn lesson_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(lessons::ALL.iter().map(|lesson| lesson.name))
+}
+
+fn language(text: &str) -> Result<Language, String> {
+    Language::find(text)
+        .ok_or_else(|| format!("expected one of {}", Language::ALL.map(Language::name).join(", ")))
 }

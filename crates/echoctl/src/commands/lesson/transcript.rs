@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::io::{self, BufRead, IsTerminal};
 
-use echoctl_lab::kit::{Finding, Lesson, Setting};
+use echoctl_lab::kit::{Finding, Language, Lesson, Setting};
 use echoctl_lab::lessons;
 use echoctl_report::{wrap, wrap_code};
 
@@ -45,14 +45,14 @@ impl Transcript {
     }
 
     /// Prints the name, the idea, and the question with its choices.
-    pub(crate) fn question(&self, lesson: &Lesson, setting: &Setting) -> io::Result<()> {
+    pub(crate) fn question(&self, lesson: &Lesson, setting: &Setting, language: Language) -> io::Result<()> {
         let number = lessons::ALL.iter().position(|other| other.name == lesson.name).map_or(0, |at| at + 1);
         let title = format!("Lesson {number} of {}: {}", lessons::ALL.len(), lesson.name);
         self.say(Styled::strong(title))?;
         self.say(self.hanging("", lesson.idea))?;
         self.say("")?;
         if let Some(before) = lesson.before {
-            for part in before(setting).split("\n\n") {
+            for part in before(setting, language).split("\n\n") {
                 self.say(format!("{}\n", self.code(part)))?;
             }
         }

@@ -13,7 +13,7 @@ use echoctl_report::Table;
 use echoctl_trial::ChildServer;
 use serde_json::{Map, Value, json};
 
-use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, join, spawn};
+use crate::kit::{Code, Finding, Language, Lesson, LessonError, Question, Setting, join, spawn};
 pub(super) use servers::Candidate;
 
 /// The lesson.
@@ -59,10 +59,10 @@ fn lettered(setting: &Setting) -> Vec<(char, Candidate)> {
 }
 
 /// The code of all four servers, printed before the question.
-fn listings(setting: &Setting) -> String {
+fn listings(setting: &Setting, language: Language) -> String {
     lettered(setting)
         .iter()
-        .map(|(letter, candidate)| candidate.listing(*letter))
+        .map(|(letter, candidate)| candidate.listing(*letter, language))
         .collect::<Vec<_>>()
         .join("\n\n")
 }
@@ -186,6 +186,7 @@ fn finding(found: &[Found], endless_line: Verdict) -> Finding {
              just what they should.",
             endless_line.name(),
         ))
+        .explain(VERDICTS)
         .claim(
             "only the server that does not await its tasks is unbounded",
             unbounded == [culprit],
@@ -198,6 +199,12 @@ fn finding(found: &[Found], endless_line: Verdict) -> Finding {
         )
         .measured(only)
 }
+
+/// The verdicts of an audit that a server of one's own may get, and what each looks like.
+const VERDICTS: &str = "An audit of a server of yours ends with one of four verdicts, apart from crashes and other damage. Unbounded: the memory grows \
+    with every byte sent, and the client never has to wait. Bounded: memory grows to a limit and stays there, and the client's writes \
+    block. Disconnects: the server closes the connection of a client that does not read. Discards: memory stays flat, the client never \
+    has to wait, and replies are missing.";
 
 /// Bytes of input after which growth is suspected. An audit then goes on to four times as much, to see that there is no limit: several
 /// times the kernel buffering of these connections.

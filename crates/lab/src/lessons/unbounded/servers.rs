@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, mpsc};
 
-use crate::kit::serve_as_child;
+use crate::kit::{Language, serve_as_child};
 
 /// One of the servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,12 +54,17 @@ impl Candidate {
     }
 
     /// Its code, with the function renamed to `letter`.
-    pub(super) fn listing(self, letter: char) -> String {
-        let begin = format!("async fn {}(", self.name());
-        let from = SOURCE.find(&begin).expect("each candidate is a function of its name");
-        let body = &SOURCE[from..];
-        let end = body.find("\n}\n").expect("a function ends with a brace of its own") + 2;
-        body[..end].replacen(&begin, &format!("async fn {letter}("), 1)
+    pub(super) fn listing(self, letter: char, language: Language) -> String {
+        let (source, keyword, end) = match language {
+            Language::Rust => (include_str!("servers.rs"), "async fn", "\n}\n"),
+            Language::Node => (include_str!("servers.js"), "async function", "\n}\n"),
+            Language::Python => (include_str!("servers.py"), "async def", "\n\n\n"),
+        };
+        let begin = format!("{keyword} {}(", self.name());
+        let from = source.find(&begin).expect("each candidate is a function of its name");
+        let body = &source[from..];
+        let end = body.find(end).expect("a function ends before the next") + end.trim_end().len();
+        body[..end].replacen(&begin, &format!("{keyword} {letter}("), 1)
     }
 }
 
@@ -118,19 +123,23 @@ async fn spawned(socket: TcpStream) -> io::Result<()> {
 }
 // [/show]
 
-const SOURCE: &str = include_str!("servers.rs");
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_listing_is_one_function_without_its_name() {
-        for candidate in Candidate::ALL {
-            let listing = candidate.listing('a');
+        for (candidate, language) in Candidate::ALL
+            .into_iter()
+            .flat_map(|candidate| Language::ALL.map(|language| (candidate, language)))
+        {
+            let listing = candidate.listing('a', language);
 
-            assert!(listing.starts_with("async fn a(") && listing.ends_with('}'), "{listing}");
-            assert_eq!(listing.matches("async fn").count(), 1);
+            assert!(listing.starts_with("async ") && listing.contains(" a("), "{listing}");
+            assert!(
+                listing.lines().skip(1).all(|line| line.is_empty() || line.starts_with([' ', '}'])),
+                "{listing}"
+            );
             assert!(!listing.contains(candidate.name()) || candidate == Candidate::Lines, "{listing}");
         }
     }
