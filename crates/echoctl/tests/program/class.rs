@@ -1,4 +1,4 @@
-//! Promise: `echoctl class` shows truly whose bytes pile up where, and switches the server while everybody is connected.
+//! Promise: `echoctl class` shows truly whose bytes pile up where, and switches the server while all students are connected.
 #![cfg(all(target_os = "linux", feature = "live"))]
 
 use std::io::{ErrorKind, Read, Write};
@@ -244,7 +244,7 @@ fn a_suspended_curl_does_not_read() {
     assert_eq!(row(&state, "eve").unwrap()["cause"], "client_does_not_read");
     let idle =
         class.state("the other is idle", |state| row(state, "bob").is_some_and(|row| row["cause"] == "idle"));
-    assert_eq!(idle["stalled"], 1, "nobody can say that the other does not read");
+    assert_eq!(idle["stalled"], 1, "no figure says that the other does not read");
 }
 
 #[test]

@@ -235,5 +235,5 @@ fn send(mut student: &TcpStream, bytes: u64) {
 const FIRST: u64 = 16 << 20;
 const SECOND: u64 = 24 << 20;
 
-/// What they buffer at most: 4 MiB and 6 MiB in each direction, as Linux is configured unless told otherwise.
+/// What they buffer at most: 4 MiB and 6 MiB in each direction, as Linux is configured by default.
 const KERNEL: u64 = 20 << 20;

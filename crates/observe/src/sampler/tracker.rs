@@ -205,7 +205,7 @@ impl ConnectionTracker {
         Ok((Extent::BothEnds, now))
     }
 
-    /// Whether there are so many connections without traffic since the last sample that it is less work to look up the clients' ends of
+    /// Whether so few connections have had traffic since the last sample that it is less work to look up the clients' ends of
     /// the others one by one.
     fn is_mostly_quiet(&self) -> bool {
         if self.connections.len() < LARGE || self.dump.namespaces() > 1 {

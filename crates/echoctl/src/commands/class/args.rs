@@ -19,7 +19,7 @@ use crate::values::{positive_duration, positive_size, size_up_to};
 /// Run an echo server for a class, with a page for the projector
 ///
 /// Students join with curl, nc or `echoctl flood`, and stop reading with Ctrl-Z. The page shows each connection: its queues,
-/// what is buffered for it inside the server, and who does not read. The teacher changes the policy of the server there while everybody is
+/// what is buffered for it inside the server, and who does not read. The teacher changes the policy of the server there while all students are
 /// connected, and asks for predictions that students vote on from their phones. See docs/class.md.
 ///
 /// Both are on loopback unless --lan or --addr opens them. Ctrl-C or q ends the class with a summary.

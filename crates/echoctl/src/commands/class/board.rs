@@ -14,7 +14,7 @@ use crate::output::{Styled, colour, is_plain, terminal_size};
 pub(super) struct Board {
     /// Addresses of the echo server, the likely one first.
     pub(super) servers: Vec<SocketAddr>,
-    /// The page for everybody.
+    /// The page for all viewers.
     pub(super) page: String,
     /// The page with the switch.
     pub(super) teacher: String,
@@ -23,7 +23,7 @@ pub(super) struct Board {
 }
 
 impl Board {
-    /// Of a server and a page that listen at these addresses: `url` makes the addresses of the page, for everybody and for the
+    /// Of a server and a page that listen at these addresses: `url` makes the addresses of the page, for all viewers and for the
     /// teacher, from that of a host.
     pub(super) fn new(server: SocketAddr, page: IpAddr, url: impl Fn(IpAddr) -> (String, String)) -> Board {
         let lan = Lan::here().unwrap_or_default();

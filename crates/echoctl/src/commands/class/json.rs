@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
-/// Where the page is, for everybody: the teacher's secret is in no event.
+/// Where the page is, for all viewers: the teacher's secret is in no event.
 #[derive(Debug, Serialize)]
 pub(super) struct PageEvent {
     pub(super) addr: SocketAddr,

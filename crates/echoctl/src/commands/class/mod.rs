@@ -1,4 +1,4 @@
-//! `echoctl class`: an echo server for a class, and the page on which everybody sees whose bytes pile up where.
+//! `echoctl class`: an echo server for a class, and the page on which the whole room sees whose bytes pile up where.
 //!
 //! ```text
 //! students ── echo server ── Control ────────────┐  inside the server, names, totals

@@ -26,7 +26,7 @@ impl Operator {
     /// Does the commands until the page is gone.
     pub(super) async fn serve(self, mut commands: mpsc::Receiver<CommandRequest>) {
         while let Some(CommandRequest { command, reply }) = commands.recv().await {
-            // The teacher has left if nobody wants to know.
+            // The teacher may have left.
             let _ = reply.send(self.perform(command));
         }
     }

@@ -33,7 +33,7 @@ pub(super) fn run(args: &Args, file: &Path) -> Outcome {
     }
     runtime.block_on(async {
         let (show, shown) = watch::channel(Arc::new(ClassState::default()));
-        // Nobody does commands.
+        // No command is carried out.
         let (commands, _) = mpsc::channel(1);
         let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
         let setup = ClassSetup { replay: Some(name), ..ClassSetup::default() };

@@ -1,4 +1,4 @@
-//! What is told of a class at its end: who did not read for longest, and the memory under each policy.
+//! What is printed at the end of a class: the client that read nothing for longest, and the memory under each policy.
 
 use echoctl_record::{Bytes, ClassState, SCHEMA_VERSION, Seconds, Stalled, count};
 use echoctl_server::Stats;

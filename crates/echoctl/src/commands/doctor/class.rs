@@ -138,7 +138,7 @@ impl ClassFindings {
     }
 }
 
-/// What nobody can test from one host.
+/// What cannot be tested from one host.
 fn untestable() -> Section {
     Section::new("Not testable from here")
         .row(

@@ -1,5 +1,6 @@
 //! The `ss` command that shows a connection's cause, for those who want to see it with a second instrument.
 
+use echoctl_observe::{Door, Target};
 use echoctl_record::{ConnectionCause, ConnectionRow};
 
 /// Makes the commands for the connections of one server.
@@ -10,6 +11,11 @@ pub(super) struct Explainer {
 }
 
 impl Explainer {
+    /// For the connections of `target`, which are seen through `door`.
+    pub(super) fn of(target: &Target, door: Door) -> Explainer {
+        Explainer { inside: target.pids().next().filter(|_| door != Door::Own) }
+    }
+
     /// The command that shows the server's end of a connection, and which of its figures say why it waits; `None` for a Unix-domain
     /// socket, of which `ss` shows neither windows nor ages.
     pub(super) fn command(self, row: &ConnectionRow) -> Option<String> {

@@ -101,7 +101,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         if let Some(sentence) = door::sentence(tracker.door()) {
             note(sentence);
         }
-        View::Lines(CulpritLines::new(args.explain.then(|| explainer(&target, tracker.door()))))
+        View::Lines(CulpritLines::new(args.explain.then(|| Explainer::of(&target, tracker.door()))))
     };
     let mut schedule = Schedule::new(tracker.start_time(), args.every, args.duration);
     // What finding the server took is not the watch's.
@@ -159,7 +159,7 @@ impl View {
         if !output::is_live() {
             return Ok(None);
         }
-        let explainer = explainer(target, door);
+        let explainer = Explainer::of(target, door);
         let explain = Box::new(move |row: &_| explainer.command(row));
         let view = LiveView::new(target::title(target), door::sentence(door), explain)?;
         Ok(Some(View::Live(Box::new(view))))
@@ -175,11 +175,6 @@ impl View {
     fn is_live(&self) -> bool {
         !matches!(self, View::Json | View::Lines(_))
     }
-}
-
-/// What explains the connections of this server.
-fn explainer(target: &Target, door: Door) -> Explainer {
-    Explainer { inside: target.pids().next().filter(|_| door != Door::Own) }
 }
 
 impl Watch {

@@ -48,7 +48,7 @@ mod tests {
         Command::new("kill").args(["-STOP", &child.pid().to_string()]).status().unwrap();
 
         let mut owners = SocketOwners::default();
-        eventually("the child alone has it, and is stopped", || {
+        eventually("only the child has it, and is stopped", || {
             owners.update([inode]);
             let are_stopped = Processes::new(&owners).are_stopped(inode);
             if !are_stopped && owners.owners(inode).next().is_some() {

@@ -101,7 +101,7 @@ impl Class {
         (code, self.events.iter().collect())
     }
 
-    /// The page for everybody.
+    /// The page for all viewers.
     pub(crate) fn url(&self) -> String {
         format!("http://{}/{}", self.page, self.path)
     }

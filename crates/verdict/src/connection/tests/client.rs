@@ -18,7 +18,7 @@ fn a_stall_from_before_the_watch_has_its_whole_age() {
 }
 
 #[test]
-fn a_short_wait_from_before_the_watch_may_be_that_of_a_slow_reader() {
+fn a_short_wait_from_before_may_be_that_of_a_slow_reader() {
     let seen = |seen_for| ConnectionFigures { since_client_read: Some(seen_for), seen_for, ..stalled(5.0) };
     assert_cause(&seen(0.0), ConnectionCause::Flows, None);
     assert_cause(&seen(1.0), ConnectionCause::ClientDoesNotRead, Some(5.0));
