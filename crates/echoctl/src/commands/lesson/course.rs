@@ -22,7 +22,7 @@ pub(super) fn list() -> Result<(), Failure> {
     let table = table.fit(columns());
     let program = called();
     print(format_args!("{table}\n\nRun one with: {program} lesson {}", lessons::ALL[0].name))?;
-    print(format_args!("The whole course: {program} lesson all (go on with: --from NAME)"))?;
+    print(format_args!("The whole course: {program} lesson all"))?;
     let path: Vec<&str> = lessons::QUARTER_OF_AN_HOUR.iter().map(|lesson| lesson.name).collect();
     print(format_args!("In 15 minutes: {}", path.join(", "))).map_err(Failure::from)
 }
