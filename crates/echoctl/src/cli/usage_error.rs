@@ -130,6 +130,6 @@ mod tests {
             assert!(hint.starts_with("hint: ") && hint.ends_with(remedy), "{line}: {text}");
         }
         assert_eq!(rendered("echoctl flood --port 7").matches("hint: ").count(), 1);
-        assert!(!rendered("echoctl flood 7007 --name x").contains("hint: "));
+        assert!(!rendered("echoctl flood 7007 --zzz x").contains("hint: "));
     }
 }

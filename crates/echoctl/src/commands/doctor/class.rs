@@ -143,7 +143,7 @@ fn untestable() -> Section {
     Section::new("Not testable from here")
         .row(
             "isolation of Wi-Fi clients",
-            "many networks keep their clients apart: open the\npage of the class with a phone before the class",
+            "many networks keep their clients apart: open\nthe page of the class with a phone before it",
         )
         .row("firewalls on the way", "the same test shows them")
 }

@@ -17,7 +17,7 @@ use crate::values;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Ports, pids, addresses or process names to watch, as one
+    /// Ports, pids, addresses or process names, as one
     ///
     /// A number is a port if a server listens there, otherwise a pid. host:port, :port and unix:/path are addresses. Anything else is
     /// the name of a process or of its executable, and stands for all processes with that name that listen; a host name needs a
@@ -39,7 +39,7 @@ pub(crate) struct Args {
     #[arg(long, help_heading = "Target")]
     pub(super) outbound: bool,
 
-    /// Map processes, to find the one that absorbs backpressure
+    /// Map processes, to find what absorbs backpressure
     ///
     /// Shows the processes of this host, their TCP and Unix connections with the bytes in their queues, and what each process does
     /// whose output is held back: pass pressure on, absorb it in memory or on disk, discard, or wait. With TARGETs, only what their

@@ -44,7 +44,10 @@ mod tests {
         let name = std::fs::read_link(format!("/proc/self/fd/{}", listener.as_raw_fd())).unwrap();
         let digits: String = name.to_str().unwrap().chars().filter(char::is_ascii_digit).collect();
         let inode = digits.parse().unwrap();
-        let child = Running::start(Command::new("cat").stdin(Stdio::from(OwnedFd::from(listener))));
+        let mut command = Command::new("sleep");
+        command.arg("3600").stdin(Stdio::from(OwnedFd::from(listener)));
+        let child = Running::start(&mut command);
+        drop(command);
         Command::new("kill").args(["-STOP", &child.pid().to_string()]).status().unwrap();
 
         let mut owners = SocketOwners::default();

@@ -26,14 +26,8 @@ impl Browser {
                 return None;
             }
         }
-        let mut command = Command::new("chromedriver");
-        command.arg("--port=0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut running = Running::start(&mut command);
-        let lines = BufReader::new(running.0.stdout.take().unwrap()).lines();
-        let port = lines
-            .map_while(Result::ok)
-            .find_map(|line| line.split_once("successfully on port ")?.1.trim_end_matches('.').parse().ok());
-        let driver = SocketAddr::from(([127, 0, 0, 1], port.expect("it says its port")));
+        // It takes a free port for IPv4, and gives up if that is taken for IPv6, or by another one that starts at the same time.
+        let (running, driver) = (0..10).find_map(|_| driver()).expect("a driver finds a port");
         // Without a sandbox, which root and many containers cannot have: it only loads our page.
         let arguments = [
             "--headless=new",
@@ -122,6 +116,18 @@ impl Drop for Browser {
     fn drop(&mut self) {
         let _ = exchange(self.driver, "DELETE", &self.session, &Value::Null);
     }
+}
+
+/// A chromedriver, and where it listens; `None` if it has exited without that.
+fn driver() -> Option<(Running, SocketAddr)> {
+    let mut command = Command::new("chromedriver");
+    command.arg("--port=0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut running = Running::start(&mut command);
+    let lines = BufReader::new(running.0.stdout.take()?).lines();
+    let port = lines
+        .map_while(Result::ok)
+        .find_map(|line| line.split_once("successfully on port ")?.1.trim_end_matches('.').parse().ok())?;
+    Some((running, SocketAddr::from(([127, 0, 0, 1], port))))
 }
 
 /// The value that a command returns, which succeeds.
