@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The address cannot be listened on.
-    #[error("cannot serve metrics at {addr}: {source}")]
+    #[error("cannot serve metrics at {addr}")]
     Listen {
         /// The address.
         addr: SocketAddr,
@@ -15,7 +15,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The page cannot be served at this address.
-    #[error("cannot serve the page at {addr}: {source}")]
+    #[error("cannot serve the page at {addr}")]
     Page {
         /// The address.
         addr: SocketAddr,

@@ -150,6 +150,10 @@ fn what_cannot_be_done_is_refused_with_a_reason() {
         (json!({ "command": "set_policy", "name": "hope" }), "no such policy"),
         (json!({ "command": "set_policy", "name": "bounded", "queue_limit": 0 }), "at least 1 byte"),
         (json!({ "command": "set_queue_limit", "bytes": 9 }), "has no limit"),
+        (
+            json!({ "command": "set_policy", "name": "bounded", "queue_limit": u64::MAX >> 1 }),
+            "must not exceed the memory limit",
+        ),
         (json!({ "command": "set_memory_limit", "bytes": 0 }), "limit"),
         (json!({ "command": "reset", "id": 77 }), "closed already"),
         (json!({ "command": "run" }), "no question"),
@@ -253,7 +257,10 @@ fn a_question_is_answered_by_its_lesson() {
     let hello = class.shown("the lessons", |data| data["setup"].is_object());
     assert_eq!(hello["setup"]["join"], json!([class.server]));
 
-    let question = json!({ "command": "ask", "text": "How many reads?", "choices": ["100", "fewer"], "lesson": "stream" });
+    let mut question = json!({ "command": "ask", "text": "How many reads?", "choices": ["fewer", "100"], "lesson": "stream" });
+    let answer = class.command(&question);
+    assert!(answer.status == 409 && answer.body.contains("must be those of the lesson"), "{answer:?}");
+    question["choices"] = json!(echoctl_lab::lessons::find("stream").unwrap().question.choices);
     class.switch(&question);
     class.switch(&json!({ "command": "run" }));
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use echoctl_record::{ClassCommand, LessonChoice};
+use echoctl_record::{ClassCommand, LessonChoice, NewQuestion};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -44,12 +44,10 @@ pub(super) async fn perform(
     commands: &mpsc::Sender<CommandRequest>,
 ) -> Result<(), Refusal> {
     match command {
-        ClassCommand::Ask(new) => match &new.lesson {
-            Some(lesson) if !lessons.iter().any(|known| known.name == *lesson) => {
-                Err(Refusal::new("no such lesson"))
-            }
-            _ => questions.ask(new),
-        },
+        ClassCommand::Ask(new) => {
+            check_lesson(&new, lessons)?;
+            questions.ask(new)
+        }
         ClassCommand::CloseVote => questions.close(),
         ClassCommand::Answer { choice, measured } => questions.answer_by_teacher(choice, &measured),
         ClassCommand::Dismiss => {
@@ -63,6 +61,18 @@ pub(super) async fn perform(
             Err(Refusal::new("the memory limit must be at least 1 MiB"))
         }
         command => forward(command, commands).await,
+    }
+}
+
+/// A lesson measures which of its own choices is right.
+fn check_lesson(new: &NewQuestion, lessons: &[LessonChoice]) -> Result<(), Refusal> {
+    let Some(name) = &new.lesson else { return Ok(()) };
+    match lessons.iter().find(|lesson| lesson.name == *name) {
+        None => Err(Refusal::new("no such lesson")),
+        Some(lesson) if lesson.choices != new.choices => {
+            Err(Refusal::new("the choices must be those of the lesson, which measures which one is right"))
+        }
+        Some(_) => Ok(()),
     }
 }
 

@@ -159,15 +159,17 @@ fn a_question_is_short_and_executes_nothing() {
         ("?", &["a", &long[..201]], None),
         ("?", &["a", "b"], Some("no-such-lesson")),
         ("?", &["a", "b"], Some("")),
+        ("?", &["b", "a"], Some("write")),
     ] {
         assert_eq!(ask(text, choices, lesson).0, 409, "{text:.20} {choices:?} {lesson:?}");
         assert_eq!(room.questions.current(), None);
     }
-    assert_eq!(ask("?", &eight, Some("write")).0, 200);
+    assert_eq!(ask("?", &["a", "b"], Some("write")).0, 200);
+    assert_eq!(ask("?", &eight, None).0, 200);
     let markup = "</script><img src=x onerror=alert(1)>\u{202e}\u{1b}[2J\ndata: x\n\n";
     assert_eq!(ask(markup, &["\u{0}a", "b"], None).0, 200);
     // As text: whatever displays it must escape it as HTML, and nothing else.
-    let state = room.viewer("").state(|state| state["question"]["id"] == 2);
+    let state = room.viewer("").state(|state| state["question"]["id"] == 3);
     assert_eq!(state["question"]["text"], "</script><img src=x onerror=alert(1)>\u{fffd}␛[2J␊data: x");
     assert_eq!(state["question"]["choices"][0], "␀a");
 }

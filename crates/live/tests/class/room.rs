@@ -41,8 +41,12 @@ impl Room {
         let path = viewer.strip_prefix(&format!("http://{addr}")).unwrap().to_owned();
         let (states, receiver) = watch::channel(Arc::new(ClassState::default()));
         let (sender, commands) = mpsc::channel(8);
-        let lesson =
-            LessonChoice { name: "write".to_owned(), title: "Write".to_owned(), ..LessonChoice::default() };
+        let lesson = LessonChoice {
+            name: "write".to_owned(),
+            title: "Write".to_owned(),
+            choices: vec!["a".to_owned(), "b".to_owned()],
+            ..LessonChoice::default()
+        };
         let setup = ClassSetup { join: vec!["192.0.2.1:7007".to_owned()], replay: None };
         runtime.spawn(page.serve(ClassFeed {
             setup,

@@ -78,6 +78,11 @@ impl Operator {
         if policy.limit() == Some(0) {
             return Err(Refusal::new("the limit of the queue must be at least 1 byte"));
         }
+        let most = self.control.memory_limit();
+        if policy.limit().is_some_and(|limit| limit as u64 > most) {
+            let why = format!("the limit of the queue must not exceed the memory limit, {}", Bytes(most));
+            return Err(Refusal::new(why));
+        }
         self.control.set_policy(policy).map_err(refusal)?;
         self.marks.add(label(policy));
         Ok(())
