@@ -1,6 +1,10 @@
 //! Promise: a URL or a Unix socket says how a server is reached and what it is asked.
 #![cfg(target_os = "linux")]
 
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+
+use echoctl_testkit::{Running, eventually};
 use serde_json::Value;
 
 use crate::peer::{echoctl, text};
@@ -13,7 +17,12 @@ const PUSHER: &str = "use IO::Socket::INET; use IO::Socket::UNIX; my $l = $ENV{S
     while (my $c = $l->accept) { next if fork; \
     sysread($c, my $request, 65536); my $event = 'x' x 4096; while (syswrite($c, $event)) {} exit }";
 
-/// The summary of an audit of the server.
+/// An echo server at $SOCKET, which reads again when all is written.
+const ECHO: &str = "use IO::Socket::UNIX; my $l = IO::Socket::UNIX->new(Local => $ENV{SOCKET}, Listen => 9) or die; \
+    while (my $c = $l->accept) { next if fork; while (my $count = sysread($c, my $bytes, 65536)) { \
+    for (my $at = 0; $at < $count;) { $at += syswrite($c, $bytes, $count - $at, $at) // exit } } exit }";
+
+/// The summary of an audit of the pusher.
 fn audit(options: &[&str]) -> Value {
     let words = [&["audit", "--json"], options, &["--", "perl", "-e", PUSHER]].concat();
     let output = echoctl(&words).output().unwrap();
@@ -46,15 +55,9 @@ fn a_command_gets_the_path_of_its_unix_socket() {
 fn a_running_server_on_a_unix_socket_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
-    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().map_while(Result::ok) {
-            std::thread::spawn(move || {
-                let mut reader = stream.try_clone()?;
-                std::io::copy(&mut reader, &mut stream)
-            });
-        }
-    });
+    // A process of its own: the children of this one are those of other tests.
+    let _server = Running::start(Command::new("perl").args(["-e", ECHO]).env("SOCKET", &path));
+    eventually("it listens", || UnixStream::connect(&path).ok());
 
     let output =
         echoctl(&["audit", "--preset", "raw", &format!("unix:{}", path.display())]).output().unwrap();

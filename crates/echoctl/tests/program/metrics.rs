@@ -148,7 +148,9 @@ fn a_server_that_ends_keeps_its_name() {
 
 #[test]
 fn a_scraper_that_does_not_read_is_held_back() {
-    let exporter = exporter(&["watch"]);
+    // Of one listener: those of all other tests make replies so long that 128 KiB of requests are answered with 100 MiB.
+    let (_listener, watched) = listener();
+    let exporter = exporter(&["watch", &watched.to_string()]);
     let addr = exporter.addr.to_string();
 
     let output = echoctl(&["audit", "--preset", "http-pipeline:/metrics", "--json", &addr]).output().unwrap();

@@ -199,8 +199,7 @@ impl Reading {
             received: counters.and_then(|counters| counters.server_received),
             written: counters.and_then(|counters| counters.server_written),
             sent_at: age.and_then(|age| now.checked_sub(age)),
-            is_closed: info.is_some_and(|info| info.snd_wnd == Some(0))
-                || connection.server_timer == Some(Timer::ZeroWindowProbe),
+            is_closed: is_window_closed(connection),
             limited: info.and_then(|info| info.rwnd_limited),
         }
     }
@@ -210,6 +209,17 @@ impl Reading {
         let (before, ended) = (self.sent_at?, next.sent_at?);
         let lasted = ended.saturating_duration_since(before);
         (self.is_closed && lasted >= SHORTEST_WAIT).then_some(Wait { lasted, ended })
+    }
+}
+
+/// Whether the client's window keeps the server's kernel from sending: it is closed, or too small for a segment while the kernel
+/// probes it. It also probes a peer that nothing reaches, whose window is as open as it last was.
+fn is_window_closed(connection: &Connection) -> bool {
+    let is_probed = connection.server_timer == Some(Timer::ZeroWindowProbe);
+    let info = connection.server.map(|server| server.info);
+    match info.and_then(|info| Some((info.snd_wnd?, info.snd_mss))) {
+        Some((window, segment)) => window == 0 || (is_probed && window < segment),
+        None => is_probed,
     }
 }
 
@@ -266,6 +276,18 @@ mod tests {
 
     fn remember(history: &mut History, connection: &Connection, now: Instant) {
         history.add(Reading::of(connection, now), Waits::of(connection));
+    }
+
+    #[test]
+    fn a_probed_window_with_room_for_a_segment_is_open() {
+        let is_closed = |snd_wnd, snd_mss| {
+            let info = TcpInfo { snd_wnd: Some(snd_wnd), snd_mss, ..TcpInfo::default() };
+            let server_timer = Some(Timer::ZeroWindowProbe);
+            is_window_closed(&Connection { server_timer, ..connection(0, 0, 0, info) })
+        };
+
+        assert!(is_closed(0, 1448) && is_closed(1447, 1448) && is_closed(40_000, 65_483));
+        assert!(!is_closed(81_920, 1448), "a network drops what is sent");
     }
 
     #[test]
