@@ -2,7 +2,8 @@
 #![cfg(test)]
 
 use std::convert::Infallible;
-use std::io::{Read, Write};
+use std::error::Error;
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -117,5 +118,7 @@ fn an_address_in_use_is_an_error_that_names_it() {
 
     let error = runtime.block_on(Endpoint::bind(addr)).unwrap_err();
 
-    assert!(error.to_string().starts_with(&format!("cannot serve metrics at {addr}: ")), "{error}");
+    assert_eq!(error.to_string(), format!("cannot serve metrics at {addr}"));
+    let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    assert_eq!(source.map(io::Error::kind), Some(io::ErrorKind::AddrInUse));
 }
