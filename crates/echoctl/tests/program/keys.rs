@@ -182,7 +182,7 @@ fn a_watch_that_was_stopped_takes_the_terminal_again() {
     watch.signal("TSTP");
     watch.wait_until("it is stopped", is_stopped);
     assert!(!terminal.delivers_keys_at_once());
-    assert!(terminal.text().rfind(LEAVE) > terminal.text().rfind(ENTER));
+    watch.wait_until("it has left its screen", |_| terminal.text().rfind(LEAVE) > terminal.text().rfind(ENTER));
     let drawn = terminal.text().matches("connections").count();
 
     watch.signal("CONT");
