@@ -4,7 +4,7 @@ use echoctl_record::{Age, Bytes, Rate, Roles};
 use ratatui_core::style::Style;
 
 use super::cause::label;
-use super::fit::{Align, begin_of, end_of, padded, width};
+use super::fit::{Align, begin_of, end_of, padded, process, width};
 use super::reading::Entry;
 use super::theme::{Theme, USUAL, WEAK};
 
@@ -153,14 +153,14 @@ impl Column {
         };
         let (text, style) = match self {
             Column::Peer => match row.client_process.as_deref().filter(|_| peers == Peers::Processes) {
-                Some(process) => (begin_of(process, columns), USUAL),
+                Some(owner) => (process(owner, columns), USUAL),
                 None => (end_of(&row.client, columns), USUAL),
             },
             Column::Process => entry
                 .row
                 .client_process
                 .as_deref()
-                .map_or((String::new(), WEAK), |process| (begin_of(process, columns), USUAL)),
+                .map_or((String::new(), WEAK), |owner| (process(owner, columns), USUAL)),
             Column::Connections => (entry.connections.to_string(), USUAL),
             Column::Cause => return cause(entry, columns, theme),
             Column::ClientSend => bytes(row.client_send),

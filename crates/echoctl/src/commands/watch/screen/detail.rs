@@ -1,11 +1,11 @@
 //! One connection: its cause in a sentence, and its queues over time with one scale, so that they can be compared.
 
-use echoctl_record::{Age, Bytes, Rate};
+use echoctl_record::{Age, Bytes, Rate, printable};
 use ratatui_core::buffer::Buffer;
 use ratatui_core::layout::Rect;
 use ratatui_core::text::{Line, Span};
 
-use super::fit::{Align, begin_of, draw_line, joined, padded};
+use super::fit::{Align, begin_of, draw_line, joined, padded, wrapped};
 use super::history::Point;
 use super::reading::Entry;
 use super::theme::{STRONG, Theme, USUAL, WEAK};
@@ -24,11 +24,8 @@ impl Detail<'_> {
         let columns = usize::from(area.width);
         let diagnosis = self.entry.row.diagnosis();
         let cause = if diagnosis.is_culprit() { self.theme.accent() } else { USUAL };
-        let mut lines = vec![
-            Line::styled(begin_of(&self.ends(), columns), STRONG),
-            Line::styled(begin_of(&self.cause(), columns), cause),
-            Line::default(),
-        ];
+        let mut lines = wrapped(&self.ends(), " ", columns, MOST_ENDS, STRONG);
+        lines.extend([Line::styled(begin_of(&self.cause(), columns), cause), Line::default()]);
         for (label, parts) in self.fields() {
             let mut line = Line::styled(format!("{label:<LABEL$}"), WEAK);
             let parts = parts.into_iter().map(Span::raw).collect();
@@ -53,16 +50,13 @@ impl Detail<'_> {
         format!("{}{stopped}", self.entry.row.diagnosis())
     }
 
-    /// Both ends, with their processes.
-    fn ends(&self) -> String {
+    /// Both ends, with their processes, in parts between which a line may end.
+    fn ends(&self) -> Vec<Span<'static>> {
         let row = &self.entry.row;
-        let end = |address: String, process: &Option<String>| match process {
-            Some(process) => format!("{address} {process}"),
-            None => address,
-        };
-        let client = end(row.client.clone(), &row.client_process);
-        let server = row.server.map(|server| format!(" → {}", end(server.to_string(), &row.server_process)));
-        format!("{client}{}", server.unwrap_or_default())
+        let client = [Some(row.client.clone()), row.client_process.clone()];
+        let server = row.server.map(|server| [Some(format!("→ {server}")), row.server_process.clone()]);
+        let parts = client.into_iter().chain(server.into_iter().flatten()).flatten();
+        parts.map(|part| Span::styled(printable(&part).into_owned(), STRONG)).collect()
     }
 
     fn fields(&self) -> Vec<(&'static str, Vec<String>)> {
@@ -205,6 +199,9 @@ const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 const LABEL: usize = 13;
 const NAME: usize = 16;
 const SIZE: usize = 9;
+
+/// Lines of the two ends at most: each address and each process on one of its own.
+const MOST_ENDS: usize = 4;
 
 /// Lines of a bar at most.
 const MAX_BAR: usize = 4;

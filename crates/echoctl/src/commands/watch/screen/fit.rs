@@ -43,6 +43,28 @@ pub(super) fn begin_of(text: &str, columns: usize) -> String {
     })
 }
 
+/// Processes, or a text that ends with them, in at most this many columns. Of a long one the name is shortened and not the pid, with
+/// which the process can be found: `a-long-na… (pid 7)`. Of several processes the first one is shown.
+pub(super) fn process(text: &str, columns: usize) -> String {
+    let Some((name, pids)) = text.split_once(PIDS) else { return begin_of(text, columns) };
+    if width(&printable(text)) <= columns {
+        return begin_of(text, columns);
+    }
+    let pid: String = pids.chars().take_while(char::is_ascii_digit).collect();
+    let is_only = pids.strip_prefix(&*pid) == Some(")");
+    let end = format!("{PIDS}{pid}{}", if is_only { ")" } else { ", …)" });
+    match columns.checked_sub(width(&end)) {
+        Some(room) if room >= MIN_NAME => begin_of(name, room) + &end,
+        _ => begin_of(end.trim_start(), columns),
+    }
+}
+
+/// Between the name of a process and its pids.
+const PIDS: &str = " (pid ";
+
+/// Columns of the beginning of a name that is of any use.
+const MIN_NAME: usize = 3;
+
 fn shortened(text: &str, columns: usize, shorten: impl FnOnce(&str) -> String) -> String {
     let text = printable(text);
     match width(&text) {
@@ -144,6 +166,17 @@ mod tests {
             (end_of("日本語", 6).as_str(), end_of("日本", 0).as_str(), begin_of("ab", 1).as_str()),
             ("日本語", "", "…")
         );
+    }
+
+    #[test]
+    fn of_a_process_the_name_is_shortened_and_not_the_pid() {
+        assert_eq!(process("curl (pid 4711)", 15), "curl (pid 4711)");
+        assert_eq!(process("python3 (pid 4711)", 17), "pytho… (pid 4711)");
+        assert_eq!(process("python3 (pid 4711)", 14), "py… (pid 4711)");
+        assert_eq!(process("python3 (pid 4711)", 13), "(pid 4711)");
+        assert_eq!(process("nginx (pid 12, 13, 14 and 5 more), sh (pid 7)", 18), "nginx (pid 12, …)");
+        assert_eq!(process("日本語 (pid 4711)", 16), "日本… (pid 4711)");
+        assert_eq!((process("unnamed", 4).as_str(), process("python3 (pid 4711)", 0).as_str()), ("unn…", ""));
     }
 
     #[test]

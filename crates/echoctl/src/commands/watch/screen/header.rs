@@ -8,7 +8,7 @@ use ratatui_core::style::Style;
 use ratatui_core::text::{Line, Span};
 
 use super::cause::label;
-use super::fit::{begin_of, draw_line, width, wrapped};
+use super::fit::{draw_line, process, width, wrapped};
 use super::instrument::Motion;
 use super::reading::{Entry, Reading};
 use super::theme::{STRONG, Theme, USUAL, WEAK};
@@ -57,7 +57,7 @@ impl Header {
             Motion::Live => (format!("{}  {:.0} s", self.clock, self.seconds.floor()), WEAK),
         };
         let room = columns.saturating_sub(width(&time) + 2);
-        let title = begin_of(title, room);
+        let title = process(title, room);
         let blanks = columns.saturating_sub(width(&title) + width(&time));
         let line = Line::from(vec![
             Span::styled(title, STRONG),

@@ -317,6 +317,37 @@ fn it_draws_on_any_terminal() {
 }
 
 #[test]
+fn a_pid_is_never_cut() {
+    let names = ["sh", "python3", "echoctl", "a-process-with-a-long-name", "日本語日本語日本語"];
+    let pids = [7, 4711, 12_345, 4_194_304, 4_194_303];
+    let rows = names.iter().zip(pids).map(|(name, pid)| ConnectionRow {
+        client_process: Some(format!("{name} (pid {pid})")),
+        server_process: Some("a-server-with-a-long-name (pid 4194302)".to_owned()),
+        ..row(&format!("127.0.0.1:{}", 40_000 + pid % 999), ConnectionCause::Flows, 0.0, [1 << 20; 4])
+    });
+    let rows: Vec<_> = rows.collect();
+    for columns in 60..200 {
+        for sorted in '1'..='9' {
+            let mut screen = Screen::of(columns, 24, reading(1.0, rows.clone()));
+            screen.press(&sorted.to_string());
+            let text = screen.text();
+
+            // Above some width the column of the address has no names, and that of the process may be hidden.
+            if text.contains("(pid 7)") {
+                assert!(pids.iter().all(|pid| text.contains(&format!("(pid {pid})"))), "{sorted}: {text}");
+            } else {
+                assert!(columns >= 72 && !text.lines().skip(6).any(|line| line.contains("pid")), "{text}");
+            }
+        }
+        let mut screen = Screen::of(columns, 24, reading(1.0, rows.clone()));
+        screen.key(KeyCode::Enter);
+        let text = screen.text();
+
+        assert!(text.contains("(pid 4194302)") && pids.iter().any(|pid| text.contains(&format!("(pid {pid})"))));
+    }
+}
+
+#[test]
 fn columns_are_hidden_and_not_cut() {
     for columns in 60..200 {
         let mut screen = Screen::of(columns, 24, busy());
