@@ -122,7 +122,7 @@ pub(crate) struct Args {
 
     /// Extrapolate the memory of one connection to N connections
     ///
-    /// The result counts the memory of the server and of the kernel.
+    /// The result counts the memory of the server and of the kernel. Without it, that of a bounded server is extrapolated to 1,000.
     #[arg(long, value_name = "N", hide_short_help = true, help_heading = "Output")]
     pub(super) project: Option<u64>,
 

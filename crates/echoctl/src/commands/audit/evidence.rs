@@ -1,6 +1,5 @@
 //! The figures of an audit as a table: bytes, then memory with its growth, then times. What was not counted has no row.
 
-use echoctl_observe::TcpMemory;
 use echoctl_record::{Bytes, EchoFault, Point, Sample, Seconds, Verdict};
 use echoctl_report::{Table, tables};
 
@@ -145,19 +144,8 @@ fn control(summary: &Summary) -> Vec<Row> {
 }
 
 fn projection(summary: &Summary) -> Vec<Row> {
-    let Some(projection) = &summary.projection else { return Vec::new() };
-    let most = TcpMemory::now().map(|memory| memory.max);
-    let excess = match (projection.kernel_memory, most) {
-        (Some(bytes), Some(most)) if bytes > most => format!(" (this host allows {})", Bytes(most)),
-        _ => String::new(),
-    };
-    vec![
-        row(
-            format!("{} such connections, server memory", projection.connections),
-            visible(projection.server_memory),
-        ),
-        row("  kernel memory of both ends", visible(projection.kernel_memory) + &excess),
-    ]
+    let requested = summary.projection.filter(|projection| projection.is_requested);
+    requested.map_or(Vec::new(), |projection| projection.rows().into())
 }
 
 fn row(name: impl Into<String>, value: impl ToString) -> Row {

@@ -13,6 +13,7 @@ mod failure;
 mod http_args;
 mod junit;
 mod page;
+mod projection;
 mod record;
 mod remedies;
 mod sarif;

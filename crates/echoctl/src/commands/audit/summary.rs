@@ -9,6 +9,7 @@ use super::Attacked;
 use super::answer::Answer;
 use super::carrier::Carrier;
 use super::chosen::Chosen;
+use super::projection::Projection;
 use super::suggestion::Suggestion;
 
 /// The result. Sizes are in bytes, times in seconds; absent means not visible here or not counted.
@@ -73,19 +74,6 @@ pub(super) struct Summary<'a> {
     pub(super) attack: &'a AuditOutcome,
 }
 
-/// The memory of the attacked connections, extrapolated to many.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub(super) struct Projection {
-    /// Number of connections.
-    pub(super) connections: u64,
-    /// Memory of the server.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) server_memory: Option<u64>,
-    /// Memory of the kernel, of both ends of the connections.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) kernel_memory: Option<u64>,
-}
-
 /// How other clients were served, in one word and two figures; `bystanders` has each of them.
 #[derive(Debug, Clone, Copy, Serialize)]
 struct Bystander {
@@ -141,10 +129,6 @@ impl<'a> Summary<'a> {
             figures.inside_server = None;
         }
         let answer = Answer::to_an_attack(attack).filter(|_| judgement.verdict.class() == Class::Unknown);
-        let each = |total: Option<u64>, many: u64| {
-            let all = u128::from(total?) * u128::from(many) / u128::from(config.connections.max(1));
-            Some(u64::try_from(all).unwrap_or(u64::MAX))
-        };
         Summary {
             schema_version: SchemaVersion,
             verdict: judgement.verdict,
@@ -175,11 +159,7 @@ impl<'a> Summary<'a> {
             upstreams: attack.upstreams.clone(),
             config,
             attack,
-            projection: project.map(|many| Projection {
-                connections: many,
-                server_memory: each(figures.memory_growth, many),
-                kernel_memory: each(figures.kernel_memory, many),
-            }),
+            projection: Projection::new(judgement.verdict, project, &figures, config.connections),
         }
     }
 }

@@ -60,6 +60,7 @@ pub(super) fn why(summary: &Summary) -> Vec<String> {
     }
     lines.extend(config.script.about.iter().map(|about| format!("sent: {about}")));
     lines.extend(summary.carrier.lines());
+    lines.extend(summary.projection.and_then(|projection| projection.sentence()));
     lines.push(measured(summary));
     lines.extend(tables::census(&attack.evidence));
     if attack.is_census_refused {

@@ -1,0 +1,120 @@
+//! The memory of the attacked connections, extrapolated to many: a bound of one connection is one for each of a thousand, too.
+
+use echoctl_observe::TcpMemory;
+use echoctl_record::{Bytes, Verdict};
+use echoctl_verdict::audit::Figures;
+use serde::Serialize;
+
+/// The memory that many such connections would occupy.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Projection {
+    /// Number of connections.
+    pub(super) connections: u64,
+    /// Memory of the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) server_memory: Option<u64>,
+    /// Memory of the kernel, of both ends of the connections.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) kernel_memory: Option<u64>,
+    /// Whether the user gave the number of connections.
+    #[serde(skip)]
+    pub(super) is_requested: bool,
+}
+
+impl Projection {
+    /// That to `requested` connections; without a request, to [`USUAL`] ones, and only of a server whose memory is bounded:
+    /// that of others depends on how much they are sent.
+    pub(super) fn new(
+        verdict: Verdict,
+        requested: Option<u64>,
+        figures: &Figures,
+        attacked: u32,
+    ) -> Option<Projection> {
+        let connections = requested.or((verdict == Verdict::Bounded).then_some(USUAL))?;
+        let each = |total: Option<u64>| {
+            let all = u128::from(total?) * u128::from(connections) / u128::from(attacked.max(1));
+            Some(u64::try_from(all).unwrap_or(u64::MAX))
+        };
+        let (server_memory, kernel_memory) = (each(figures.memory_growth), each(figures.kernel_memory));
+        Some(Projection { connections, server_memory, kernel_memory, is_requested: requested.is_some() })
+    }
+
+    /// The usual projection in a sentence; `None` if the user gave a number, which has rows of its own, or no memory is visible.
+    pub(super) fn sentence(&self) -> Option<String> {
+        if self.is_requested {
+            return None;
+        }
+        let server = self.server_memory.map(|bytes| format!("{} of server memory", Bytes(bytes)));
+        let kernel = self.kernel_memory.map(|bytes| {
+            format!("{} of kernel memory for both ends{}", Bytes(bytes), exceeding(bytes))
+        });
+        let both: Vec<String> = server.into_iter().chain(kernel).collect();
+        (!both.is_empty()).then(|| format!("1,000 such clients would occupy about {}", both.join(" and ")))
+    }
+
+    /// Names and values for a table.
+    pub(super) fn rows(&self) -> [(String, String); 2] {
+        let visible = |bytes: Option<u64>| bytes.map_or("not visible here".to_owned(), |bytes| Bytes(bytes).to_string());
+        let note = self.kernel_memory.map_or(String::new(), exceeding);
+        [
+            (format!("{} such connections, server memory", self.connections), visible(self.server_memory)),
+            ("  kernel memory of both ends".to_owned(), visible(self.kernel_memory) + &note),
+        ]
+    }
+}
+
+/// A note if this host does not allow that much kernel memory for all its TCP connections.
+fn exceeding(bytes: u64) -> String {
+    match TcpMemory::now() {
+        Some(memory) if bytes > memory.max => format!(" (this host allows {} for TCP)", Bytes(memory.max)),
+        _ => String::new(),
+    }
+}
+
+/// Connections of the usual projection: a number for which most servers are set up.
+const USUAL: u64 = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIGURES: Figures = Figures {
+        accepted: 0,
+        server_read: 0,
+        server_written: 0,
+        inside_server: None,
+        drained: None,
+        drained_beyond_kernels: None,
+        memory_growth: Some(256 << 10),
+        slope: None,
+        amplification: None,
+        kernel_memory: Some(8 << 20),
+        stalled_seconds: 0.0,
+        attack_seconds: 0.0,
+        lost: None,
+    };
+
+    #[test]
+    fn a_bounded_server_is_multiplied_by_a_thousand() {
+        for (attacked, server, kernel) in [(1, "250 MiB", "7.8 GiB"), (100, "2.5 MiB", "80 MiB")] {
+            let sentence = Projection::new(Verdict::Bounded, None, &FIGURES, attacked).unwrap().sentence().unwrap();
+
+            assert!(sentence.contains(&format!("about {server} of server memory and {kernel} of kernel")), "{sentence}");
+        }
+        let hidden = Figures { memory_growth: None, kernel_memory: None, ..FIGURES };
+        assert_eq!(Projection::new(Verdict::Bounded, None, &hidden, 1).unwrap().sentence(), None);
+    }
+
+    #[test]
+    fn other_verdicts_are_multiplied_on_request_only() {
+        for verdict in Verdict::ALL {
+            let usual = Projection::new(verdict, None, &FIGURES, 1);
+            let requested = Projection::new(verdict, Some(7), &FIGURES, 1).unwrap();
+
+            assert_eq!(usual.is_some(), verdict == Verdict::Bounded, "{verdict}");
+            assert_eq!((requested.connections, requested.server_memory), (7, Some(7 * 256 << 10)));
+            assert_eq!(requested.sentence(), None, "it has rows");
+            assert_eq!(requested.rows()[1].1, "56 MiB");
+        }
+    }
+}
