@@ -22,8 +22,18 @@ pub(crate) enum Exit {
     Inconclusive = 3,
     /// The target could not be reached or started.
     Unreachable = 4,
-    /// Interrupted by Ctrl-C.
+    /// Interrupted: 130 is that of Ctrl-C. See [`code`](Exit::code).
     Interrupted = 130,
+}
+
+impl Exit {
+    /// The exit code of the process. One that a signal interrupted has that signal's.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Exit::Interrupted => interrupt::exit_code(),
+            _ => self as u8,
+        }
+    }
 }
 
 /// The result of a command's `run`.
@@ -91,5 +101,5 @@ pub(crate) fn into_exit_code(outcome: Outcome) -> ExitCode {
     }
     // A view whose threads still run has not done so.
     sys::restore_input();
-    ExitCode::from(exit as u8)
+    ExitCode::from(exit.code())
 }

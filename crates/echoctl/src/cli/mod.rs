@@ -168,7 +168,7 @@ Exit codes:
   2    usage error
   3    no result; audit: slow or inconclusive
   4    the target could not be reached or started
-  130  interrupted";
+  130  interrupted; by another signal: 128 and its number (SIGTERM: 143)";
 
 /// The environment variables of every command.
 pub(crate) const ENVIRONMENT: &str = "\

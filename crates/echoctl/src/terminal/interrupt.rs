@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! start ── default action: the process exits ── catch_signals() ── 1st signal ── 2nd signal, or GRACE is over
-//!                                                                  the command   the process exits at once with 130;
+//!                                                                  the command   the process exits at once;
 //!                                                                  shuts down    only the terminal is restored
 //! ```
 //!
@@ -13,7 +13,7 @@
 
 use std::ffi::c_int;
 use std::io::{self, PipeWriter, Read, Write};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::SeqCst};
 use std::sync::{Condvar, LazyLock, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,7 +21,6 @@ use std::time::{Duration, Instant};
 use echoctl_observe::start_thread;
 use tokio::sync::watch;
 
-use crate::exit::Exit;
 use crate::sys;
 use crate::terminal::mode::{self, Mode};
 
@@ -125,7 +124,7 @@ fn listen_to_ctrl_c() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     start_thread("signals", move || {
         while runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
-            on_signal(0);
+            on_signal(CTRL_C.into());
         }
     })
     .map_err(io::Error::other)?;
@@ -134,7 +133,10 @@ fn listen_to_ctrl_c() -> io::Result<()> {
 
 /// The signal handler. It may run between any two instructions of any thread, so it uses only atomics and a write to a pipe
 /// that has room.
-extern "C" fn on_signal(_: c_int) {
+extern "C" fn on_signal(signal: c_int) {
+    let signal = u8::try_from(signal).unwrap_or(CTRL_C);
+    // The first one counts: a second one only hurries the same exit.
+    let _ = ENDED_BY.compare_exchange(NONE, signal, SeqCst, SeqCst);
     if request() {
         return;
     }
@@ -195,8 +197,28 @@ fn exit_after(limit: Duration) -> ! {
 
 /// Exits immediately, whatever the process is doing.
 pub(crate) fn exit_now() -> ! {
-    sys::exit_now(Exit::Interrupted as i32, mode::farewell())
+    sys::exit_now(exit_code().into(), mode::farewell())
 }
+
+/// The exit code of an interrupted process: 128 and the number of the first signal, as a shell reports a process that the
+/// signal killed. Without a signal, as where the key Ctrl-C is read, that of Ctrl-C.
+pub(crate) fn exit_code() -> u8 {
+    let signal = match ENDED_BY.load(SeqCst) {
+        NONE => CTRL_C,
+        signal => signal,
+    };
+    BY_SIGNAL + signal
+}
+
+/// What shells add to the number of a signal.
+const BY_SIGNAL: u8 = 128;
+
+/// The number of SIGINT.
+const CTRL_C: u8 = 2;
+
+/// The first signal, or [`NONE`].
+static ENDED_BY: AtomicU8 = AtomicU8::new(NONE);
+const NONE: u8 = 0;
 
 /// When signals were first caught; times in signal handlers count from here.
 static EPOCH: OnceLock<Instant> = OnceLock::new();

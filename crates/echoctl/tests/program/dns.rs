@@ -115,7 +115,7 @@ fn it_answers_and_exits_when_its_output_is_not_read() {
     dns.terminate();
 
     // It exits although its output is not read, and its exit code reports the missing output.
-    assert_eq!(dns.child.end("SIGTERM").code(), Some(130));
+    assert_eq!(dns.child.end("SIGTERM").code(), Some(143));
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn restored(terminal: Terminal, what: &str) -> String {
 #[test]
 fn watch_restores_the_terminal_however_it_ends() {
     for (key, signal, code) in
-        [("q", "", 0), ("\u{3}", "", 130), ("", "TERM", 130), ("", "HUP", 130), ("/q", "INT", 130)]
+        [("q", "", 0), ("\u{3}", "", 130), ("", "TERM", 143), ("", "HUP", 129), ("/q", "INT", 130)]
     {
         let (mut watch, terminal) = started(&["watch", &server(echo)], "connections");
         let what = format!("{key:?} {signal}");
@@ -182,7 +182,9 @@ fn a_watch_that_was_stopped_takes_the_terminal_again() {
     watch.signal("TSTP");
     watch.wait_until("it is stopped", is_stopped);
     assert!(!terminal.delivers_keys_at_once());
-    watch.wait_until("it has left its screen", |_| terminal.text().rfind(LEAVE) > terminal.text().rfind(ENTER));
+    watch.wait_until("it has left its screen", |_| {
+        terminal.text().rfind(LEAVE) > terminal.text().rfind(ENTER)
+    });
     let drawn = terminal.text().matches("connections").count();
 
     watch.signal("CONT");

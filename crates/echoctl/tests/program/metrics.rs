@@ -153,7 +153,9 @@ fn a_scraper_that_does_not_read_is_held_back() {
     let exporter = exporter(&["watch", &watched.to_string()]);
     let addr = exporter.addr.to_string();
 
-    let output = echoctl(&["audit", "--preset", "http-pipeline:/metrics", "--for", "30s", "--json", &addr]).output().unwrap();
+    let output = echoctl(&["audit", "--preset", "http-pipeline:/metrics", "--for", "30s", "--json", &addr])
+        .output()
+        .unwrap();
 
     let report = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{report}{}", text(&output.stderr));

@@ -23,7 +23,7 @@ fn silent() -> String {
 /// How a command exits after a signal.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Exit {
-    /// It has work to do at shutdown, and exits with 130.
+    /// It has work to do at shutdown, and exits with the code of the first signal.
     Gracefully,
     /// It has not: the signal kills it.
     Killed,
@@ -61,6 +61,17 @@ fn commands() -> Vec<(String, Exit)> {
     ]
 }
 
+/// The exit code of a command that these signals interrupt: the first one's, as a shell would report it.
+fn code_of(signals: &[&str]) -> i32 {
+    let number = match signals[0] {
+        "HUP" => 1,
+        "INT" => 2,
+        "TERM" => 15,
+        other => panic!("no number of SIG{other}"),
+    };
+    128 + number
+}
+
 /// Starts a command whose output is unread, sends it the signals, and checks how it ends.
 fn signalled(line: &str, ends: Exit, signals: &[&str]) {
     let stopped = Stream::stopped();
@@ -78,7 +89,9 @@ fn signalled(line: &str, ends: Exit, signals: &[&str]) {
 
     let status = running.end(&format!("{line}, {signals:?}"));
     match ends {
-        Exit::Gracefully => assert_eq!(status.code(), Some(130), "{line}, {signals:?}: {status}"),
+        Exit::Gracefully => {
+            assert_eq!(status.code(), Some(code_of(signals)), "{line}, {signals:?}: {status}")
+        }
         Exit::Killed => assert!(status.signal().is_some(), "{line}, {signals:?}: {status}"),
     }
 }
@@ -116,7 +129,7 @@ fn a_second_signal_ends_a_drain_of_minutes() {
         thread::sleep(std::time::Duration::from_millis(50));
         running.signal(signals[1]);
 
-        assert_eq!(running.end("serve --drain 10m").code(), Some(130));
+        assert_eq!(running.end("serve --drain 10m").code(), Some(code_of(&signals)));
         drop(peer);
     }
 }
@@ -158,7 +171,7 @@ fn the_cursor_is_restored_after_signals() {
 
             signals.iter().for_each(|signal| running.signal(signal));
 
-            assert_eq!(running.end(line).code(), Some(130), "{line}, {signals:?}");
+            assert_eq!(running.end(line).code(), Some(code_of(signals)), "{line}, {signals:?}");
             let shown = terminal.close();
             assert!(shown.rfind(SHOW) > shown.rfind(HIDE), "{line}, {signals:?}: {shown:?}");
         }

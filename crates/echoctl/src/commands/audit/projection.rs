@@ -45,16 +45,18 @@ impl Projection {
             return None;
         }
         let server = self.server_memory.map(|bytes| format!("{} of server memory", Bytes(bytes)));
-        let kernel = self.kernel_memory.map(|bytes| {
-            format!("{} of kernel memory for both ends{}", Bytes(bytes), exceeding(bytes))
-        });
+        let kernel = self
+            .kernel_memory
+            .map(|bytes| format!("{} of kernel memory for both ends{}", Bytes(bytes), exceeding(bytes)));
         let both: Vec<String> = server.into_iter().chain(kernel).collect();
         (!both.is_empty()).then(|| format!("1,000 such clients would occupy about {}", both.join(" and ")))
     }
 
     /// Names and values for a table.
     pub(super) fn rows(&self) -> [(String, String); 2] {
-        let visible = |bytes: Option<u64>| bytes.map_or("not visible here".to_owned(), |bytes| Bytes(bytes).to_string());
+        let visible = |bytes: Option<u64>| {
+            bytes.map_or("not visible here".to_owned(), |bytes| Bytes(bytes).to_string())
+        };
         let note = self.kernel_memory.map_or(String::new(), exceeding);
         [
             (format!("{} such connections, server memory", self.connections), visible(self.server_memory)),
@@ -97,9 +99,13 @@ mod tests {
     #[test]
     fn a_bounded_server_is_multiplied_by_a_thousand() {
         for (attacked, server, kernel) in [(1, "250 MiB", "7.8 GiB"), (100, "2.5 MiB", "80 MiB")] {
-            let sentence = Projection::new(Verdict::Bounded, None, &FIGURES, attacked).unwrap().sentence().unwrap();
+            let sentence =
+                Projection::new(Verdict::Bounded, None, &FIGURES, attacked).unwrap().sentence().unwrap();
 
-            assert!(sentence.contains(&format!("about {server} of server memory and {kernel} of kernel")), "{sentence}");
+            assert!(
+                sentence.contains(&format!("about {server} of server memory and {kernel} of kernel")),
+                "{sentence}"
+            );
         }
         let hidden = Figures { memory_growth: None, kernel_memory: None, ..FIGURES };
         assert_eq!(Projection::new(Verdict::Bounded, None, &hidden, 1).unwrap().sentence(), None);

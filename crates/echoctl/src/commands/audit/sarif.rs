@@ -71,7 +71,7 @@ impl Log<'_> {
         let notes = if self.result_level().is_some() { vec![] } else { vec![note] };
         json!({
             "executionSuccessful": self.verdict.is_some(),
-            "exitCode": self.exit as u8,
+            "exitCode": self.exit.code(),
             "toolExecutionNotifications": notes,
         })
     }
@@ -191,7 +191,7 @@ mod tests {
                 let (result, invocation) = (&run["results"][0], &run["invocations"][0]);
                 assert_eq!(result["level"], level, "{expected:?}: {run}");
                 assert_eq!(invocation["executionSuccessful"], true);
-                assert_eq!(invocation["exitCode"], exit as u8);
+                assert_eq!(invocation["exitCode"], exit.code());
                 let rule =
                     result["ruleIndex"].as_u64().map(|at| &run["tool"]["driver"]["rules"][at as usize]);
                 assert_eq!(rule.is_none(), exit == Exit::Done, "{run}");

@@ -343,7 +343,9 @@ fn a_pid_is_never_cut() {
         screen.key(KeyCode::Enter);
         let text = screen.text();
 
-        assert!(text.contains("(pid 4194302)") && pids.iter().any(|pid| text.contains(&format!("(pid {pid})"))));
+        assert!(
+            text.contains("(pid 4194302)") && pids.iter().any(|pid| text.contains(&format!("(pid {pid})")))
+        );
     }
 }
 
