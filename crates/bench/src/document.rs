@@ -58,7 +58,7 @@ impl Display for Document {
         writeln!(f, "# Performance\n")?;
         writeln!(
             f,
-            "Everything on this page, unless it says that a figure was measured separately, was measured and written by one run of `{}`, in {:.0} minutes. The programs \
+            "All figures on this page were measured and written by one run of `{}`, in {:.0} minutes. The programs \
              run side by side: in each of {} rounds ({} for memory), all programs of a table are measured one after \
              another, each round starting with a different one and every second round in reverse order. Figures are medians; ratios are computed within each round first. \
              Servers and load share the machine, over loopback. `echoctl` has two rows in each table, the same program \
@@ -74,7 +74,7 @@ impl Display for Document {
             f,
             "The peers: `tokio-loop` is the read/write_all loop of most tutorials, `tokio-copy` tokio's `copy` between \
              the halves of a socket, `threads` blocking I/O with one thread per connection, `monoio` one runtime per core on \
-             io_uring, `splice` zero copy with one thread per connection, `node` Node's `socket.pipe(socket)`. All but \
+             io_uring, `io-uring` one ring per CPU without a runtime, with buffers provided to the kernel and one system call per batch, `splice` zero copy with one thread per connection, `node` Node's `socket.pipe(socket)`. All but \
              Node's are in `crates/bench/src/bin/peer/`.\n"
         )?;
         self.goals(f)?;

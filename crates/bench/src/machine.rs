@@ -10,7 +10,8 @@ pub(crate) fn describe() -> String {
         .memory
         .map_or(String::new(), |bytes| format!(", {:.0} GiB of memory", bytes as f64 / 1_073_741_824.0));
     let programs = ["rustc", "node", "iperf3", "valgrind"].map(|name| format!("{name} {}", version(name)));
-    let crates = ["tokio", "tokio-util", "bytes", "monoio"].map(|name| format!("{name} {}", locked(name)));
+    let crates =
+        ["tokio", "tokio-util", "bytes", "monoio", "io-uring"].map(|name| format!("{name} {}", locked(name)));
     let date = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     format!(
         "- Machine: {}, {} of them, {}{memory}\n- Kernel: {} {}\n- Programs: {}\n- Crates: {}\n- Commit: {}\n- Date: {}\n",
@@ -39,9 +40,10 @@ fn first_line(program: &str, arguments: &[&str]) -> Option<String> {
     String::from_utf8(output.stdout).ok()?.lines().next().map(str::to_owned)
 }
 
-/// The version of a crate that this benchmark was built with.
+/// The version of a crate that this benchmark was built with. Of several versions the newest, which is our own: older ones are those of
+/// dependencies.
 fn locked(name: &str) -> &'static str {
-    let entry = LOCK.split("[[package]]").find(|entry| entry.contains(&format!("\nname = \"{name}\"\n")));
+    let entry = LOCK.rsplit("[[package]]").find(|entry| entry.contains(&format!("\nname = \"{name}\"\n")));
     entry.and_then(|entry| entry.split("version = \"").nth(1)?.split('"').next()).unwrap_or("unknown")
 }
 
@@ -53,7 +55,7 @@ mod tests {
 
     #[test]
     fn the_versions_of_the_peers_are_known() {
-        for name in ["tokio", "tokio-util", "bytes", "monoio"] {
+        for name in ["tokio", "tokio-util", "bytes", "monoio", "io-uring"] {
             assert!(locked(name).starts_with(|c: char| c.is_ascii_digit()), "{name} {}", locked(name));
         }
         assert_eq!(locked("no-such-crate"), "unknown");

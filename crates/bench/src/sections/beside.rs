@@ -12,7 +12,7 @@ use crate::results::{Column, Results};
 use crate::server::{Candidate, Programs};
 
 pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> {
-    let candidates = Candidate::raw(&["tokio-loop", "tokio-copy", "threads", "monoio"]);
+    let candidates = Candidate::raw(&["tokio-loop", "tokio-copy", "threads", "monoio", "io-uring"]);
     let columns = [
         Column::compared("p50 ms", 2),
         Column::compared("p99 ms", 2),

@@ -11,7 +11,8 @@ use crate::results::{Column, Results};
 use crate::server::{AGAIN, Candidate, Programs, Server};
 
 pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> {
-    let peers = ["tokio-loop", "tokio-copy", "tokio-lines", "threads", "monoio"].map(Candidate::peer);
+    let peers =
+        ["tokio-loop", "tokio-copy", "tokio-lines", "threads", "monoio", "io-uring"].map(Candidate::peer);
     let ours = ["echoctl", AGAIN].map(|name| Candidate::echoctl(name, &[]));
     let candidates: Vec<_> = ours.into_iter().chain(peers).chain(Candidate::node()).collect();
     let counts = effort.some(&COUNTS, 1);

@@ -12,7 +12,8 @@ use crate::server::{Candidate, Programs, Server};
 pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> {
     let policies =
         super::policies::POLICIES.map(|policy| Candidate::with_stats(policy, &["--backpressure", policy]));
-    let peers = ["tokio-loop", "tokio-copy", "tokio-lines", "threads", "monoio"].map(Candidate::peer);
+    let peers =
+        ["tokio-loop", "tokio-copy", "tokio-lines", "threads", "monoio", "io-uring"].map(Candidate::peer);
     let candidates: Vec<_> = policies.into_iter().chain(peers).collect();
     let columns = [
         Column::plain("KiB each", 1),

@@ -14,7 +14,7 @@ use crate::server::{AGAIN, Candidate, Programs};
 
 /// Without framing, compared with all peers.
 pub(super) fn raw(effort: &Effort, programs: &Programs) -> Result<Measured> {
-    let candidates = Candidate::raw(&["tokio-loop", "tokio-copy", "threads", "monoio", "splice"]);
+    let candidates = Candidate::raw(&["tokio-loop", "tokio-copy", "threads", "monoio", "io-uring", "splice"]);
     let connections = effort.some(&CONNECTIONS, 2);
     let mut results = results(&candidates, connections);
     for (index, &connections) in connections.iter().enumerate() {

@@ -14,6 +14,8 @@ mod tokio_copy;
 mod tokio_lines;
 mod tokio_loop;
 mod tokio_u16;
+#[cfg(target_os = "linux")]
+mod uring;
 
 use std::env;
 use std::io::{self, Read, Write};
@@ -21,6 +23,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::thread;
 
+#[cfg(target_os = "linux")]
+use anyhow::anyhow;
 use anyhow::{Context, Result, bail};
 use socket2::{Domain, Socket, Type};
 
@@ -44,7 +48,9 @@ fn run(name: &str) -> Result<()> {
         "tokio-loop" => on_tokio(tokio_loop::echo),
         "tokio-u16" => on_tokio(tokio_u16::echo),
         #[cfg(target_os = "linux")]
-        "monoio" => monoio_loop::serve(print_port),
+        "io-uring" => on_cpus(uring::serve),
+        #[cfg(target_os = "linux")]
+        "monoio" => on_cpus(monoio_loop::serve),
         #[cfg(target_os = "linux")]
         "splice" => on_threads(splice::echo),
         _ => bail!("unknown peer '{name}'"),
@@ -74,6 +80,26 @@ async fn on_tokio<S: Future<Output = io::Result<()>> + Send + 'static>(
         stream.set_nodelay(true)?;
         tokio::spawn(serve(stream));
     }
+}
+
+/// Serves on one thread per CPU, each with a listener of its own: the kernel spreads the connections over them.
+#[cfg(target_os = "linux")]
+fn on_cpus(serve: fn(TcpListener) -> Result<()>) -> Result<()> {
+    let listen_at = |port| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.set_reuse_port(true)?;
+        listen(socket, port)
+    };
+    let first = listen_at(0)?;
+    let port = first.local_addr()?.port();
+    let cpus = thread::available_parallelism()?.get();
+    let others = (1..cpus).map(|_| listen_at(port)).collect::<Result<Vec<_>>>()?;
+    print_port(port)?;
+    thread::scope(|scope| {
+        let threads: Vec<_> =
+            others.into_iter().chain([first]).map(|listener| scope.spawn(move || serve(listener))).collect();
+        threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| anyhow!("a thread panicked"))?)
+    })
 }
 
 /// Listens at a port chosen by the kernel, and prints it.
