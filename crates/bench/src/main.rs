@@ -17,6 +17,7 @@
 //!
 //! `soak/` uses the same servers for a test: after half an hour of a thousand peers, has the server leaked anything?
 
+mod calls;
 mod document;
 mod effort;
 mod goal;

@@ -89,6 +89,13 @@ impl Candidate {
         [echoctl("echoctl"), echoctl(AGAIN)].into_iter().chain(peers).chain(Candidate::node()).collect()
     }
 
+    /// Echoctl in each of its other I/O modes, without framing.
+    pub(crate) fn io_modes() -> impl Iterator<Item = Candidate> {
+        IO_MODES.iter().map(|mode| {
+            Candidate::echoctl(format!("echoctl, --io {mode}"), &["--framing", "raw", "--io", mode])
+        })
+    }
+
     /// Node's `socket.pipe(socket)`, where Node is installed.
     pub(crate) fn node() -> Option<Candidate> {
         is_installed("node").then(|| Candidate { name: "node".to_owned(), what: What::Node })
@@ -96,7 +103,18 @@ impl Candidate {
 
     /// Starts it, and waits until it listens.
     pub(crate) fn start(&self, programs: &Programs) -> Result<Server> {
-        let command = match &self.what {
+        self.run(self.command(programs))
+    }
+
+    /// The same as a child of another program, such as a tracer, which ends with it.
+    pub(crate) fn start_under(&self, mut program: Command, programs: &Programs) -> Result<Server> {
+        let inner = self.command(programs);
+        program.arg(inner.get_program()).args(inner.get_args());
+        self.run(program)
+    }
+
+    fn command(&self, programs: &Programs) -> Command {
+        match &self.what {
             What::Echoctl(options) => {
                 let mut command = Command::new(programs.path("echoctl"));
                 command.args(["serve", "--addr", "127.0.0.1:0", "--max-connections", "20000", "--json"]);
@@ -113,7 +131,10 @@ impl Candidate {
                 command.args(["--eval", NODE]);
                 command
             }
-        };
+        }
+    }
+
+    fn run(&self, command: Command) -> Result<Server> {
         let reported: Arc<Mutex<Reported>> = Arc::default();
         let printed = reported.clone();
         let child = ChildServer::run(command, &self.name, move |line| {
@@ -205,6 +226,9 @@ pub(crate) fn is_installed(name: &str) -> bool {
 
 /// The row of the same program measured a second time.
 pub(crate) const AGAIN: &str = "echoctl (again)";
+
+/// The I/O modes besides the default that are measured.
+const IO_MODES: [&str; 1] = ["threads"];
 
 /// Longer than any server needs between accepting its last connection and touching its last page for it.
 const SETTLED: Duration = Duration::from_millis(300);

@@ -3,12 +3,15 @@
 mod crowd;
 mod frames;
 mod ping;
+mod placement;
+mod polled;
 mod stall;
 mod stream;
 
 pub(crate) use crowd::{connect, echo_each};
 pub(crate) use frames::{Framing, frames};
-pub(crate) use ping::ping;
+pub(crate) use ping::{Pings, Threads, closed_loop, ping};
+pub(crate) use placement::Placement;
 pub(crate) use stall::stall;
 pub(crate) use stream::stream;
 

@@ -13,14 +13,29 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow, ensure};
 use hdrhistogram::Histogram;
 
+use super::{Placement, polled};
+
 /// The measured round trips.
 pub(crate) struct Pings {
     /// Frames that came back, per second.
     pub(crate) rate: f64,
+    /// Number of frames that came back.
+    pub(crate) count: u64,
     times: Histogram<u64>,
 }
 
 impl Pings {
+    fn new(times: Histogram<u64>, time: Duration) -> Pings {
+        Pings { rate: times.len() as f64 / time.as_secs_f64(), count: times.len(), times }
+    }
+
+    /// The pings of several loads that ran at the same time.
+    pub(crate) fn sum(all: Vec<Pings>) -> Result<Pings> {
+        let mut times = Histogram::new(3)?;
+        all.iter().try_for_each(|pings| times.add(&pings.times))?;
+        Ok(Pings { rate: all.iter().map(|pings| pings.rate).sum(), count: times.len(), times })
+    }
+
     /// Microseconds within which this fraction (0 to 1) of the frames came back.
     pub(crate) fn within(&self, part: f64) -> f64 {
         self.times.value_at_quantile(part) as f64 / 1000.0
@@ -32,6 +47,15 @@ impl Pings {
     }
 }
 
+/// The threads of a load.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Threads {
+    /// One per connection, each blocked in a read until its reply is there.
+    Each,
+    /// This number, each waiting for its share of the connections at once.
+    Few(usize),
+}
+
 /// Pings with `frame` over `connections`, one thread each, for `time`: at `rate` frames per second in total, or in a closed loop.
 pub(crate) fn ping(
     addr: SocketAddr,
@@ -40,16 +64,46 @@ pub(crate) fn ping(
     time: Duration,
     rate: Option<f64>,
 ) -> Result<Pings> {
-    let streams = (0..connections).map(|_| super::open(addr)).collect::<Result<Vec<_>>>()?;
+    let streams = super::connect(addr, connections)?;
+    Ok(Pings::new(each(&streams, Placement::Free, frame, time, rate)?, time))
+}
+
+/// Pings in a closed loop over these connections, by threads of this number at this place.
+pub(crate) fn closed_loop(
+    streams: &[TcpStream],
+    threads: Threads,
+    placement: Placement,
+    frame: &[u8],
+    time: Duration,
+) -> Result<Pings> {
+    let times = match threads {
+        Threads::Each => each(streams, placement, frame, time, None)?,
+        Threads::Few(count) => polled::ping(streams, count, placement, frame, time)?,
+    };
+    Ok(Pings::new(times, time))
+}
+
+/// One thread per connection.
+fn each(
+    streams: &[TcpStream],
+    placement: Placement,
+    frame: &[u8],
+    time: Duration,
+    rate: Option<f64>,
+) -> Result<Histogram<u64>> {
+    let connections = streams.len();
     let barrier = Barrier::new(connections);
-    let all = thread::scope(|scope| {
+    thread::scope(|scope| {
         let barrier = &barrier;
         let threads: Vec<_> = (streams.iter().enumerate())
             .map(|(index, stream)| {
                 // The connections take turns: 0, 1, 2, …, and 0 again.
                 let pace = rate.map(|rate| (index as f64 / rate, connections as f64 / rate));
                 scope.spawn(move || {
+                    let placed = placement.place(index);
+                    // Also after an error, or the other threads would wait.
                     barrier.wait();
+                    placed?;
                     one(stream, frame, time, pace)
                 })
             })
@@ -58,9 +112,8 @@ pub(crate) fn ping(
         for thread in threads {
             all.add(thread.join().map_err(|_| anyhow!("a thread of the load panicked"))??)?;
         }
-        anyhow::Ok(all)
-    })?;
-    Ok(Pings { rate: all.len() as f64 / time.as_secs_f64(), times: all })
+        Ok(all)
+    })
 }
 
 /// `pace`: seconds until the first frame is due, and between frames.

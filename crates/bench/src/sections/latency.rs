@@ -9,59 +9,50 @@ use crate::load::{Framing, frames, ping};
 use crate::results::{Column, Results};
 use crate::server::{Candidate, Programs};
 
-/// Sends the next frame once the last one is back.
-pub(super) fn closed_loop(effort: &Effort, programs: &Programs) -> Result<Measured> {
+/// Sends the next frame once the last one is back, over one connection.
+pub(super) fn one(effort: &Effort, programs: &Programs) -> Result<Measured> {
     let mut candidates = Candidate::raw(&PEERS);
     let peers = 2..candidates.len();
-    candidates.push(Candidate::echoctl("echoctl, --io threads", &["--framing", "raw", "--io", "threads"]));
+    candidates.extend(Candidate::io_modes());
     let frame = frames(Framing::Raw, 64, 64);
-    let columns = CONNECTIONS.iter().flat_map(|connections| {
-        [
-            Column::compared(format!("{connections} conn., frames/s"), 0),
-            Column::compared("p50 µs", 1),
-            Column::compared("p99 µs", 1),
-            Column::compared("p99.9 µs", 1),
-        ]
-    });
+    let columns = [
+        Column::compared("frames/s", 0),
+        Column::compared("p50 µs", 1),
+        Column::compared("p99 µs", 1),
+        Column::compared("p99.9 µs", 1),
+    ];
     let mut results = Results::of(&candidates, columns);
-    for (index, connections) in CONNECTIONS.into_iter().enumerate() {
-        results.fill(4 * index, 4, effort.rounds, |row| {
-            let server = candidates[row].start(programs)?;
-            let pings = ping(server.addr, connections, &frame, effort.time, None)?;
-            Ok([&[pings.rate][..], &pings.percentiles()].concat())
-        });
-    }
+    results.fill(0, 4, effort.rounds, |row| {
+        let server = candidates[row].start(programs)?;
+        let pings = ping(server.addr, 1, &frame, effort.time, None)?;
+        Ok([&[pings.rate][..], &pings.percentiles()].concat())
+    });
 
     let mut goals = Vec::new();
-    for (index, connections) in CONNECTIONS.into_iter().enumerate() {
-        for (offset, name) in [(1, "p50"), (2, "p99"), (3, "p99.9")] {
-            let column = 4 * index + offset;
-            let best = results.smallest(peers.clone(), column);
-            let most = 1.0 + results.noise(column).max(LEAST_NOISE);
-            let what = format!(
-                "{name} relative to the best peer ({}), {connections} connection{}",
-                best.map_or("none", |row| results.name(row)),
-                if connections == 1 { "" } else { "s" }
-            );
-            let ratio = best.and_then(|row| results.ratio(0, row, column));
-            goals.extend(Goal::at_most(&what, ratio, most, times));
-        }
+    for (column, name) in [(1, "p50"), (2, "p99"), (3, "p99.9")] {
+        let best = results.smallest(peers.clone(), column);
+        let what = format!(
+            "{name} relative to the best peer ({}), 1 connection",
+            best.map_or("none", |row| results.name(row)),
+        );
+        let ratio = best.and_then(|row| results.ratio(0, row, column));
+        goals.extend(Goal::at_most(&what, ratio, 1.0 + latency_noise(&results, column), times));
     }
     Ok(Measured {
-        title: "Latency, closed loop",
-        text: "One 64-byte frame at a time per connection; the next is sent once the last is back. In brackets the ratio to the first \
-        row: for times, above 1 is slower.\n\n\
-        Where the latency at 64 connections comes from was measured separately, on two CPUs, with 64 connections in all: 143,000 \
-        to 150,000 frames/s with the server and the load pinned to one CPU, 87,000 with both on two CPUs, 68,000 with the server \
-        on one CPU and the load on the other. An echo whose client runs on the other CPU has to wake that CPU. Two pairs of a \
-        server and its load, each pair pinned to its own CPU, reached 268,000 frames/s with a p50 of 0.22 ms, against 104,000 to \
-        133,000 for `--io tasks` and 165,000 to 213,000 for threads. CPU shares, nice, autogroup and the number of workers made no \
-        difference."
+        title: "Latency, one connection",
+        text: "One 64-byte frame at a time; the next is sent once the last is back. Server and load each have a thread that \
+               sleeps until the other one's bytes arrive, so most of a round trip is two wake-ups by the kernel, the same for all \
+               servers. In brackets the ratio to the first row: for times, above 1 is slower."
             .to_owned(),
         results: Some(results),
         goals,
         chart: None,
     })
+}
+
+/// The difference between two runs that counts as noise, as a fraction.
+pub(super) fn latency_noise(results: &Results, column: usize) -> f64 {
+    results.noise(column).max(LEAST_NOISE)
 }
 
 /// Sends each frame at its scheduled time.
@@ -109,12 +100,10 @@ pub(super) fn open_loop(effort: &Effort, programs: &Programs) -> Result<Measured
     })
 }
 
-const PEERS: [&str; 4] = ["tokio-loop", "tokio-copy", "threads", "monoio"];
-
-const CONNECTIONS: [usize; 2] = [1, MANY];
+pub(super) const PEERS: [&str; 5] = ["tokio-loop", "tokio-copy", "threads", "monoio", "io-uring"];
 
 /// Far more than CPUs.
-const MANY: usize = 64;
+pub(super) const MANY: usize = 64;
 
 const LOADS: [(f64, &str); 2] = [(0.5, "50 %"), (0.9, "90 %")];
 

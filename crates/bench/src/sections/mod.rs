@@ -2,10 +2,13 @@
 
 mod beside;
 mod build;
+mod calls;
+mod crossing;
 mod decoding;
 mod flood;
 mod idle;
 mod latency;
+mod many;
 mod policies;
 mod stalled;
 mod throughput;
@@ -47,11 +50,16 @@ pub(crate) struct Measured {
 const MIB: f64 = 1_048_576.0;
 
 /// All experiments.
-pub(crate) const SECTIONS: [Section; 14] = [
+pub(crate) const SECTIONS: [Section; 19] = [
     Section { name: "raw", measure: throughput::raw },
     Section { name: "framed", measure: throughput::framed },
     Section { name: "sizes", measure: throughput::sizes },
-    Section { name: "closed-loop", measure: latency::closed_loop },
+    Section { name: "one-connection", measure: latency::one },
+    Section { name: "many-threads", measure: many::threads },
+    Section { name: "many-one-thread", measure: many::one_thread },
+    Section { name: "many-two-threads", measure: many::two_threads },
+    Section { name: "crossing", measure: crossing::measure },
+    Section { name: "calls", measure: calls::measure },
     Section { name: "open-loop", measure: latency::open_loop },
     Section { name: "beside", measure: beside::measure },
     Section { name: "idle", measure: idle::measure },
