@@ -20,6 +20,7 @@
 mod calls;
 mod document;
 mod effort;
+mod events;
 mod goal;
 mod load;
 mod machine;

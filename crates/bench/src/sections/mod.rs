@@ -1,13 +1,16 @@
 //! The experiments, one per file, in the order of the documentation.
 
+mod audits;
 mod beside;
 mod build;
 mod calls;
+mod class;
 mod crossing;
 mod decoding;
 mod flood;
 mod idle;
 mod latency;
+mod ledger;
 mod many;
 mod policies;
 mod stalled;
@@ -50,7 +53,7 @@ pub(crate) struct Measured {
 const MIB: f64 = 1_048_576.0;
 
 /// All experiments.
-pub(crate) const SECTIONS: [Section; 19] = [
+pub(crate) const SECTIONS: [Section; 22] = [
     Section { name: "raw", measure: throughput::raw },
     Section { name: "framed", measure: throughput::framed },
     Section { name: "sizes", measure: throughput::sizes },
@@ -67,7 +70,10 @@ pub(crate) const SECTIONS: [Section; 19] = [
     Section { name: "time", measure: time::measure },
     Section { name: "policies", measure: policies::measure },
     Section { name: "flood", measure: flood::measure },
+    Section { name: "ledger", measure: ledger::measure },
     Section { name: "watching", measure: watching::measure },
+    Section { name: "class", measure: class::measure },
+    Section { name: "audits", measure: audits::measure },
     Section { name: "decoding", measure: decoding::measure },
     Section { name: "build", measure: build::measure },
 ];

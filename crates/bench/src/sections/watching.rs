@@ -1,14 +1,12 @@
 //! What `echoctl watch` itself takes beside a server with many connections.
 
-use std::io::{BufRead, BufReader, Lines};
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context, Result};
-use echoctl_observe::Process;
+use anyhow::Result;
 
 use super::Measured;
 use crate::effort::Effort;
+use crate::events::EventStream;
 use crate::goal::{Goal, percent};
 use crate::load::connect;
 use crate::results::{Column, Results};
@@ -41,50 +39,14 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
 fn run(samples: u32, programs: &Programs) -> Result<Vec<f64>> {
     let server = Candidate::echoctl("echoctl", &[]).start(programs)?;
     let _connections = connect(server.addr, CONNECTIONS)?;
-    let mut watch = Watch::start(server.addr.port(), programs)?;
-    watch.next_sample()?;
-    let (start, before) = (Instant::now(), watch.processor_time()?);
-    (0..samples).try_for_each(|_| watch.next_sample())?;
-    let (time, used) = (start.elapsed(), watch.processor_time()?.saturating_sub(before));
+    let port = server.addr.port().to_string();
+    let mut watch = EventStream::start(programs, &["watch", &port, "--json", "--top", "10"])?;
+    watch.next("sample")?;
+    let process = watch.process()?;
+    let (start, before) = (Instant::now(), process.processor_time()?.total());
+    (0..samples).try_for_each(|_| watch.next("sample").map(drop))?;
+    let (time, used) = (start.elapsed(), process.processor_time()?.total().saturating_sub(before));
     Ok(vec![used.as_secs_f64() * 1e3 / f64::from(samples), 100.0 * used.as_secs_f64() / time.as_secs_f64()])
-}
-
-/// A running `echoctl watch`. It is killed on drop.
-struct Watch {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-}
-
-impl Watch {
-    fn start(port: u16, programs: &Programs) -> Result<Watch> {
-        let mut command = Command::new(programs.path("echoctl"));
-        command.args(["watch", &port.to_string(), "--json", "--top", "10"]);
-        let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start echoctl watch")?;
-        let lines = BufReader::new(child.stdout.take().context("no output")?).lines();
-        Ok(Watch { child, lines })
-    }
-
-    /// Waits for the next sample.
-    fn next_sample(&mut self) -> Result<()> {
-        loop {
-            let line = self.lines.next().context("echoctl watch has ended")??;
-            if line.starts_with(r#"{"event":"sample""#) {
-                return Ok(());
-            }
-        }
-    }
-
-    fn processor_time(&self) -> Result<Duration> {
-        Ok(Process::open(self.child.id())?.processor_time()?.total())
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        // It may have ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 const CONNECTIONS: usize = 10_000;

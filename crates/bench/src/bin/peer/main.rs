@@ -4,6 +4,7 @@
 //! One file per peer, each written as its documentation shows it: none is slowed down, and none is tuned beyond its
 //! documentation.
 
+mod h2_body;
 #[cfg(target_os = "linux")]
 mod monoio_loop;
 mod sink;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
 fn run(name: &str) -> Result<()> {
     exit_with_stdin();
     match name {
+        "h2" => on_tokio(h2_body::serve),
         "sink" => on_threads(sink::discard),
         "threads" => on_threads(threads::echo),
         "tokio-copy" => on_tokio(tokio_copy::echo),
