@@ -89,10 +89,10 @@ impl Candidate {
         [echoctl("echoctl"), echoctl(AGAIN)].into_iter().chain(peers).chain(Candidate::node()).collect()
     }
 
-    /// Echoctl in each of its other I/O modes, without framing.
-    pub(crate) fn io_modes() -> impl Iterator<Item = Candidate> {
-        IO_MODES.iter().map(|mode| {
-            Candidate::echoctl(format!("echoctl, --io {mode}"), &["--framing", "raw", "--io", mode])
+    /// `echoctl serve` with these options in each of its other I/O modes, as rows `NAME, --io MODE`.
+    pub(crate) fn io_modes(name: &str, options: &[&str]) -> impl Iterator<Item = Candidate> {
+        IO_MODES.iter().map(move |mode| {
+            Candidate::echoctl(format!("{name}, --io {mode}"), &[options, &["--io", mode]].concat())
         })
     }
 
@@ -227,7 +227,7 @@ pub(crate) fn is_installed(name: &str) -> bool {
 /// The row of the same program measured a second time.
 pub(crate) const AGAIN: &str = "echoctl (again)";
 
-/// The I/O modes besides the default that are measured.
+/// The I/O modes besides the default that are measured: each is a row of every table of servers.
 const IO_MODES: [&str; 1] = ["threads"];
 
 /// Longer than any server needs between accepting its last connection and touching its last page for it.

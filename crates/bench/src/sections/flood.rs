@@ -33,14 +33,15 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
     let memory = (0..floods.len()).filter_map(|row| results.median(row, 1)).max_by(f64::total_cmp);
     let ratio = results.ratio(0, 4, 0);
     let goals = [
-        Goal::at_least("flood into a sink, relative to iperf3, one stream", ratio, 1.0, times),
-        Goal::at_most("flood's own memory, whatever it sends", memory, 8.0, |mib| format!("{mib:.1} MiB")),
+        Goal::at_least("flood into a sink, relative to iperf3, one stream", ratio, 1.5, times),
+        Goal::at_most("flood's own memory, whatever it sends", memory, 4.0, |mib| format!("{mib:.1} MiB")),
     ];
     Ok(Measured {
         title: "Flood into a sink",
         text: "One connection, at full speed, into a server that reads and discards 128 KiB at a time, as iperf3's does. \
                `flood` computes every byte from the frame's number, so that it could be checked; iperf3 sends the same \
-               block repeatedly. Own memory: the maximum of RssAnon."
+               block repeatedly. Own memory: the maximum of RssAnon. Both share the CPUs with their sink, \
+               so a client that costs less leaves more for it: the rate is that of the pair."
             .to_owned(),
         results: Some(results),
         goals: goals.into_iter().flatten().collect(),

@@ -13,7 +13,7 @@ use crate::server::{Candidate, Programs};
 pub(super) fn one(effort: &Effort, programs: &Programs) -> Result<Measured> {
     let mut candidates = Candidate::raw(&PEERS);
     let peers = 2..candidates.len();
-    candidates.extend(Candidate::io_modes());
+    candidates.extend(Candidate::io_modes("echoctl", &["--framing", "raw"]));
     let frame = frames(Framing::Raw, 64, 64);
     let columns = [
         Column::compared("frames/s", 0),
@@ -91,7 +91,7 @@ pub(super) fn open_loop(effort: &Effort, programs: &Programs) -> Result<Measured
         title: "Latency, open loop",
         text: format!(
             "64 connections, frames scheduled at 50 % and 90 % of {capacity:.0} frames per second, the closed-loop rate of the slowest of \
-             these servers. The latency of a frame counts from its scheduled time, so a stall shows \
+             these servers: all get the same frames, and 90 % of that is far from the limit of the fastest. The latency of a frame counts from its scheduled time, so a stall shows \
              in every frame that it delays. So does the wake-up time of the load itself, equally for all servers. \"Kept up\" is the share of \
              the scheduled frames that came back in time."
         ),

@@ -61,7 +61,7 @@ pub(super) fn two_threads(effort: &Effort, programs: &Programs) -> Result<Measur
 /// Echoctl twice, the peers (without Node, which is never the best), and the I/O modes.
 pub(super) fn candidates() -> Vec<Candidate> {
     let raw = Candidate::raw(&PEERS).into_iter().filter(|candidate| candidate.name != "node");
-    raw.chain(Candidate::io_modes()).collect()
+    raw.chain(Candidate::io_modes("echoctl", &["--framing", "raw"])).collect()
 }
 
 /// Measures all servers under this load, free and pinned.

@@ -18,7 +18,7 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
     });
     let mut candidates: Vec<_> = policies.collect();
     candidates.insert(1, Candidate::echoctl(AGAIN.replace("echoctl", "await"), &[]));
-    candidates.push(Candidate::echoctl("await, --io threads", &["--io", "threads"]));
+    candidates.extend(Candidate::io_modes("await", &[]));
     let columns = [
         Column::compared("1 conn., MiB/s", 0),
         Column::compared("32 conn., MiB/s", 0),
