@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use echoctl_live::{Access, ClassFeed, ClassPage, CommandRequest, Questions, Refusal};
 use echoctl_record::{
-    ClassCommand, ClassRow, ClassSetup, ClassState, ConnectionCause, LessonChoice, Mark, PolicyChoice,
+    ClassCommand, ClassPoint, ClassRow, ClassSetup, ClassState, ConnectionCause, LessonChoice, Mark,
+    PolicyChoice,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -50,7 +51,7 @@ async fn change(
             Some(request) = commands.recv() => {
                 let outcome = set(&mut settings, &request.command, questions);
                 if outcome.is_ok() {
-                    settings.marks.push(Mark { t: settings.t, label: settings.policy.clone() });
+                    settings.marks.push(Mark { t: settings.point.t, label: settings.policy.clone() });
                 }
                 let _ = request.reply.send(outcome);
             }
@@ -85,16 +86,19 @@ fn set(settings: &mut ClassState, command: &ClassCommand, questions: &Questions)
 fn state(tick: u64, settings: &ClassState) -> ClassState {
     let policy = if settings.policy.is_empty() { "off".to_owned() } else { settings.policy.clone() };
     let buffered = (tick % 60) << 22;
-    ClassState {
+    let point = ClassPoint {
         t: tick as f64 / 2.0,
-        policy,
-        policies: policies(),
-        memory_limit: settings.memory_limit.max(256 << 20),
         memory: Some((6 << 20) + buffered),
         kernel_memory: Some((40 << 20) + (tick % 7) * 100_000),
         buffered,
         receive_rate: Some(1e6 + (tick % 13) as f64 * 1e5),
         send_rate: Some(3e5 + (tick % 11) as f64 * 1e4),
+    };
+    ClassState {
+        point,
+        policy,
+        policies: policies(),
+        memory_limit: settings.memory_limit.max(256 << 20),
         connections: 1000,
         stalled: 3,
         rows: (0..ClassState::MAX_ROWS as u64).map(|id| row(id, tick)).collect(),

@@ -205,7 +205,7 @@ impl Run {
             in_order("point of a connection", connection.points.iter().map(|point| point.0))?;
         }
         if let Some(class) = &self.class {
-            in_order("moment of the class", class.states.iter().map(|state| state.t))?;
+            in_order("moment of the class", class.states.iter().map(|state| state.point.t))?;
             in_order("mark of the class", class.marks.iter().map(|mark| mark.t))?;
         }
         valid("readings", LONGEST, self.connections.iter().map(|log| log.took))?;

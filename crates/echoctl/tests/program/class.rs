@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 
-use echoctl_record::{ClassLog, ClassState, Machine, Mark, Run};
+use echoctl_record::{ClassLog, ClassPoint, ClassState, Machine, Mark, Run};
 use echoctl_testkit::{Running, eventually, is_stopped};
 use serde_json::{Value, json};
 
@@ -272,7 +272,7 @@ fn a_question_is_answered_by_its_lesson() {
 #[test]
 fn a_recorded_class_is_shown_again() {
     let moment = |t: f64, sentence: &str| ClassState {
-        t,
+        point: ClassPoint { t, ..ClassPoint::default() },
         policy: "off".to_owned(),
         sentence: sentence.to_owned(),
         marks: vec![Mark { t: 0.0, label: "off".to_owned() }],

@@ -62,9 +62,8 @@ impl Board {
     /// Shows a state. Its own question, that of a replay, is shown if there is no other.
     fn show(&self, state: &ClassState, question: Option<Question>) {
         let mut history = self.history();
-        let point = ClassPoint::from(state);
-        if history.last() != Some(&point) {
-            history.push(point);
+        if history.last() != Some(&state.point) {
+            history.push(state.point);
         }
         drop(history);
         let mut shown = state.clone();
@@ -155,7 +154,8 @@ mod tests {
     fn the_past_arrives_in_parts_and_in_order() {
         let board = Board::new();
         for at in 0..100 {
-            board.show(&ClassState { t: f64::from(at), ..ClassState::default() }, None);
+            let point = ClassPoint { t: f64::from(at), ..ClassPoint::default() };
+            board.show(&ClassState { point, ..ClassState::default() }, None);
         }
 
         let (mut from, mut points) = (f64::NEG_INFINITY, String::new());

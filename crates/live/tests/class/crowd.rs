@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use echoctl_record::{ClassPoint, ClassState};
 use echoctl_testkit::eventually;
 
 use crate::room::{Reply, Room};
@@ -55,7 +56,8 @@ fn requests_that_never_end_do_not_keep_others_out() {
 
     assert_eq!(room.request("GET", "", "", "").status, 200);
     // A viewer keeps its place.
-    room.show(echoctl_record::ClassState { t: 9.0, ..Default::default() });
+    let point = ClassPoint { t: 9.0, ..ClassPoint::default() };
+    room.show(ClassState { point, ..ClassState::default() });
     viewer.state(|state| state["t"] == 9.0);
 }
 

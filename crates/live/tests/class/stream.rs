@@ -1,12 +1,12 @@
 //! The event stream: what a viewer gets, and what one that does not read misses.
 
-use echoctl_record::{ClassRow, ClassState, Question};
+use echoctl_record::{ClassPoint, ClassRow, ClassState, Question};
 use serde_json::{Value, json};
 
 use crate::room::Room;
 
 fn state(t: f64) -> ClassState {
-    ClassState { t, ..ClassState::default() }
+    ClassState { point: ClassPoint { t, ..ClassPoint::default() }, ..ClassState::default() }
 }
 
 #[test]
@@ -17,7 +17,8 @@ fn a_viewer_that_joins_gets_the_past_and_then_the_present() {
     assert_eq!(hello["setup"], json!({ "join": ["192.0.2.1:7007"] }));
     assert!(!voter.is_empty() && !hello.to_string().contains(&room.token));
     for t in [1.0, 2.0] {
-        room.show(ClassState { memory: Some(7), ..state(t) });
+        let point = ClassPoint { t, memory: Some(7), ..ClassPoint::default() };
+        room.show(ClassState { point, ..state(t) });
         first.state(|state| state["t"] == t);
     }
 

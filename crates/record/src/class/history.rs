@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ClassState;
-
 /// One point of the chart. Sizes in bytes, times in seconds, rates in bytes per second; what is absent is not visible here.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct ClassPoint {
@@ -23,19 +21,6 @@ pub struct ClassPoint {
     /// To all clients together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub send_rate: Option<f64>,
-}
-
-impl From<&ClassState> for ClassPoint {
-    fn from(state: &ClassState) -> ClassPoint {
-        ClassPoint {
-            t: state.t,
-            memory: state.memory,
-            kernel_memory: state.kernel_memory,
-            buffered: state.buffered,
-            receive_rate: state.receive_rate,
-            send_rate: state.send_rate,
-        }
-    }
 }
 
 /// The points since the class began, at most [`ClassHistory::MAX_POINTS`]: when there are more, every second one is dropped, and from

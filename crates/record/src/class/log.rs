@@ -38,6 +38,7 @@ impl ClassLog {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ClassPoint;
     use super::*;
 
     #[test]
@@ -47,12 +48,14 @@ mod tests {
             let t = f64::from(at);
             // A state has only the latest marks.
             let marks = (at % 100 == 0).then(|| Mark { t, label: format!("{at}") });
-            log.push(ClassState { t, marks: marks.into_iter().collect(), ..ClassState::default() });
+            let (point, marks) = (ClassPoint { t, ..ClassPoint::default() }, marks.into_iter().collect());
+            log.push(ClassState { point, marks, ..ClassState::default() });
         }
 
         assert!(log.states.len() <= ClassLog::MAX_STATES && log.states.len() >= ClassLog::MAX_STATES / 2);
-        assert!(log.states.is_sorted_by(|one, other| one.t < other.t));
-        assert_eq!((log.states[0].t, log.states.last().map(|state| state.t)), (0.0, Some(9999.0)));
+        assert!(log.states.is_sorted_by(|one, other| one.point.t < other.point.t));
+        let ends = (log.states[0].point.t, log.states.last().map(|state| state.point.t));
+        assert_eq!(ends, (0.0, Some(9999.0)));
         assert_eq!(log.marks.len(), 100);
     }
 }

@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClassRow, Question};
+use super::{ClassPoint, ClassRow, Question};
 
 /// One moment, as the page shows it. Sizes in bytes, times in seconds, rates in bytes per second; what is absent is not visible here.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ClassState {
-    /// Since the class began.
-    pub t: f64,
+    /// Its point in the chart.
+    #[serde(flatten)]
+    pub point: ClassPoint,
     /// Name of the server's policy.
     pub policy: String,
     /// What the switch offers.
@@ -23,20 +24,6 @@ pub struct ClassState {
     pub memory_limit: u64,
     /// Whether the server reads from no connection.
     pub is_paused: bool,
-    /// Anonymous memory of the server's process.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory: Option<u64>,
-    /// Kernel memory of all ends on this host.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kernel_memory: Option<u64>,
-    /// Inside the server, of all connections.
-    pub buffered: u64,
-    /// From all clients together.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub receive_rate: Option<f64>,
-    /// To all clients together.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub send_rate: Option<f64>,
     /// Number of open connections.
     pub connections: usize,
     /// Number of connections that wait for a peer that does not read.

@@ -114,7 +114,7 @@ impl Desk {
                 let now = Instant::now();
                 if now >= *next {
                     *next = now + LINE_INTERVAL;
-                    offer_note(format_args!("{:.0} s: {}", state.t, status_line(state, usize::MAX)));
+                    offer_note(format_args!("{:.0} s: {}", state.point.t, status_line(state, usize::MAX)));
                 }
             }
             Style::Live(quit) => {

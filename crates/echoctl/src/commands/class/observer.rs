@@ -10,7 +10,8 @@ use echoctl_observe::{
     Connection, ConnectionTracker, Error, Observation, Selection, SocketTables, own_anonymous_memory,
 };
 use echoctl_record::{
-    ClassRow, ClassState, ConnectionCause, ConnectionFigures, ConnectionLogger, Diagnosis, Sample, Stalled,
+    ClassPoint, ClassRow, ClassState, ConnectionCause, ConnectionFigures, ConnectionLogger, Diagnosis,
+    Sample, Stalled,
 };
 use echoctl_server::{ConnectionState, Control, Stats};
 use echoctl_verdict::diagnose_reader;
@@ -95,19 +96,22 @@ impl Observer {
         }
         let sample = Sample { server_memory: memory, is_echo: Some(false), ..observation.sample };
         let policy = self.control.policy();
-        let state = ClassState {
+        let point = ClassPoint {
             t: now.duration_since(self.marks.started()).as_secs_f64(),
+            memory,
+            kernel_memory: sample.kernel_memory,
+            buffered: stats.buffered,
+            receive_rate: self.rate(|stats| stats.totals.received),
+            send_rate: self.rate(|stats| stats.totals.sent),
+        };
+        let state = ClassState {
+            point,
             policy: policy.name().to_owned(),
             policies: policies::choices(),
             queue_limit: policy.limit().map(|limit| limit as u64),
             write_timeout: self.control.write_timeout().map(|timeout| timeout.as_secs_f64()),
             memory_limit: self.control.memory_limit(),
             is_paused: self.control.is_paused(),
-            memory,
-            kernel_memory: sample.kernel_memory,
-            buffered: stats.buffered,
-            receive_rate: self.rate(|stats| stats.totals.received),
-            send_rate: self.rate(|stats| stats.totals.sent),
             connections: stats.connections,
             stalled: seen.iter().filter(|seen| seen.waits_for_client()).count(),
             rows,

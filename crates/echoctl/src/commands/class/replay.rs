@@ -50,10 +50,10 @@ pub(super) fn run(args: &Args, file: &Path) -> Outcome {
 
 /// Shows each state at its time, and the last one for as long as there are viewers.
 async fn play(states: Vec<ClassState>, show: watch::Sender<Arc<ClassState>>) {
-    let (began, first) = (Instant::now(), states.first().map_or(0.0, |state| state.t));
+    let (began, first) = (Instant::now(), states.first().map_or(0.0, |state| state.point.t));
     for state in states {
         // Its times are checked when a recording is read: they do not decrease, and none is longer than a year.
-        sleep_until(began + Duration::from_secs_f64(state.t - first)).await;
+        sleep_until(began + Duration::from_secs_f64(state.point.t - first)).await;
         show.send_replace(Arc::new(state));
     }
     note("the replay has ended; Ctrl-C ends the page");

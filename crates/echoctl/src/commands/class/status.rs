@@ -9,9 +9,9 @@ pub(super) fn status_line(state: &ClassState, columns: usize) -> String {
         Some(if state.is_paused { format!("{} (paused)", state.policy) } else { state.policy.clone() }),
         Some(count(state.connections as u64, "connection")),
         Some(format!("{} not reading", state.stalled)),
-        Some(format!("in the server {}", Bytes(state.buffered))),
-        memory("memory", state.memory),
-        memory("kernels", state.kernel_memory),
+        Some(format!("in the server {}", Bytes(state.point.buffered))),
+        memory("memory", state.point.memory),
+        memory("kernels", state.point.kernel_memory),
     ];
     let mut line = String::new();
     for figure in figures.into_iter().flatten() {
@@ -26,6 +26,8 @@ pub(super) fn status_line(state: &ClassState, columns: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use echoctl_record::ClassPoint;
+
     use super::*;
 
     #[test]
@@ -34,8 +36,7 @@ mod tests {
             policy: "off".to_owned(),
             connections: 30,
             stalled: 3,
-            buffered: 120 << 20,
-            memory: Some(140 << 20),
+            point: ClassPoint { buffered: 120 << 20, memory: Some(140 << 20), ..ClassPoint::default() },
             ..ClassState::default()
         };
 

@@ -46,9 +46,9 @@ struct PolicyMemory {
 impl ClassSummary {
     /// Adds a moment.
     pub(super) fn add(&mut self, state: &ClassState) {
-        self.seconds = state.t;
+        self.seconds = state.point.t;
         self.max_connections = self.max_connections.max(state.connections);
-        self.max_kernel_memory = self.max_kernel_memory.max(state.kernel_memory);
+        self.max_kernel_memory = self.max_kernel_memory.max(state.point.kernel_memory);
         for row in state.rows.iter().filter(|row| row.cause.stalled_by() == Some(Stalled::Client)) {
             let seconds = row.cause_seconds.unwrap_or(0.0);
             if self.longest_stall.as_ref().is_none_or(|longest| longest.seconds < seconds) {
@@ -56,9 +56,10 @@ impl ClassSummary {
             }
         }
         match self.policies.iter_mut().find(|known| known.policy == state.policy) {
-            Some(known) => known.max_memory = known.max_memory.max(state.memory),
+            Some(known) => known.max_memory = known.max_memory.max(state.point.memory),
             None => {
-                self.policies.push(PolicyMemory { policy: state.policy.clone(), max_memory: state.memory });
+                let (policy, max_memory) = (state.policy.clone(), state.point.memory);
+                self.policies.push(PolicyMemory { policy, max_memory });
             }
         }
     }
@@ -103,7 +104,7 @@ impl ClassSummary {
 mod tests {
     use std::time::Duration;
 
-    use echoctl_record::{ClassRow, ConnectionCause};
+    use echoctl_record::{ClassPoint, ClassRow, ConnectionCause};
     use echoctl_server::Totals;
 
     use super::*;
@@ -123,9 +124,8 @@ mod tests {
             };
             let policy = policy.to_owned();
             summary.add(&ClassState {
-                t,
+                point: ClassPoint { t, memory: Some(memory), ..ClassPoint::default() },
                 policy,
-                memory: Some(memory),
                 connections: 30,
                 rows: vec![row],
                 ..ClassState::default()

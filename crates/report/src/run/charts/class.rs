@@ -8,7 +8,7 @@ use crate::{Chart, Phase};
 pub fn with_policies(chart: Chart, run: &Run) -> Chart {
     match &run.class {
         Some(class) => {
-            let until = chart.until.or(class.states.last().map(|state| state.t)).unwrap_or(0.0);
+            let until = chart.until.or(class.states.last().map(|state| state.point.t)).unwrap_or(0.0);
             Chart { phases: policies(class, until), ..chart }
         }
         None => chart,
