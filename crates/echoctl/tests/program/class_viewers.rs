@@ -2,78 +2,40 @@
 //! disconnected, and keeps nothing from the others.
 #![cfg(all(target_os = "linux", feature = "live"))]
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::process::Stdio;
-use std::thread;
+use std::net::TcpStream;
 
 use echoctl_observe::{Process, SocketDiag};
-use echoctl_testkit::{Running, eventually};
-use serde_json::Value;
+use echoctl_testkit::eventually;
 use socket2::{Domain, Socket, Type};
 
+use crate::classroom::Class;
 use crate::peer::{echoctl, text};
-use crate::running::command;
 
-/// A class whose students fill its page: their connections, which do nothing, are open as long as it.
-struct Class {
-    program: Running,
-    page: SocketAddr,
-    /// `/` and the viewers' path.
-    path: String,
-    _students: Vec<TcpStream>,
+/// A class whose students fill its page: their connections, which do nothing, are open as long as what is returned.
+fn full_class() -> (Class, Vec<TcpStream>) {
+    let class = Class::start(&["--backpressure", "off"]);
+    // Long names make long states.
+    let students = (0..STUDENTS).map(|n| class.join(&format!("{n} {}", "🙂".repeat(40)))).collect();
+    class.state("all are there", |state| state["connections"] == STUDENTS);
+    (class, students)
 }
 
-impl Class {
-    fn start() -> Class {
-        let arguments = ["class", "--addr", "127.0.0.1:0", "--page", "127.0.0.1:0", "--json"];
-        let mut class = command(&arguments);
-        class.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut program = Running::start(&mut class);
-        let mut events = BufReader::new(program.0.stdout.take().unwrap());
-        let mut next = |name: &str| loop {
-            let mut line = String::new();
-            assert_ne!(events.read_line(&mut line).unwrap(), 0, "no event {name}");
-            let event: Value = serde_json::from_str(&line).unwrap();
-            if event["event"] == name {
-                break event;
-            }
-        };
-        let url = next("page")["url"].as_str().unwrap().to_owned();
-        let (page, path) =
-            url.strip_prefix("http://").unwrap().split_at(url.rfind('/').unwrap() - "http://".len());
-        let server = next("listening")["addr"].as_str().unwrap().to_owned();
-        let students = (0..STUDENTS).map(|n| {
-            let mut student = TcpStream::connect(&server).unwrap();
-            // Long names make long states.
-            writeln!(student, "name {n} {}", "🙂".repeat(40)).unwrap();
-            student
-        });
-        let students = students.collect();
-        while next("state")["connections"] != STUDENTS as u64 {}
-        let (page, path) = (page.parse().unwrap(), path.to_owned());
-        // Until the class ends.
-        thread::spawn(move || std::io::copy(&mut events, &mut std::io::sink()));
-        Class { program, page, path, _students: students }
-    }
-
-    /// A viewer that never reads, with a receive queue as small as the system allows.
-    fn viewer_that_does_not_read(&self) -> Socket {
-        let viewer = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        viewer.set_recv_buffer_size(4096).unwrap();
-        viewer.connect(&self.page.into()).unwrap();
-        write!(&viewer, "GET {}/events HTTP/1.1\r\nHost: {}\r\n\r\n", self.path, self.page).unwrap();
-        viewer
-    }
+/// A viewer that never reads, with a receive queue as small as the system allows.
+fn viewer_that_does_not_read(class: &Class) -> Socket {
+    let viewer = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    viewer.set_recv_buffer_size(4096).unwrap();
+    viewer.connect(&class.page.into()).unwrap();
+    class.ask_for_events(&viewer);
+    viewer
 }
 
 #[test]
 fn viewers_that_do_not_read_cost_little_and_are_disconnected() {
-    let class = Class::start();
-    let mut process = Process::open(class.program.pid()).unwrap();
+    let (class, _students) = full_class();
+    let mut process = Process::open(class.running.pid()).unwrap();
     let mut diag = SocketDiag::open().unwrap();
     let before = process.memory().unwrap().anonymous;
-    let viewers: Vec<_> = (0..VIEWERS).map(|_| class.viewer_that_does_not_read()).collect();
+    let viewers: Vec<_> = (0..VIEWERS).map(|_| viewer_that_does_not_read(&class)).collect();
 
     let (mut connected, mut memory, mut kernel) = (0, 0, 0);
     eventually("none of them is connected", || {
@@ -94,8 +56,8 @@ fn viewers_that_do_not_read_cost_little_and_are_disconnected() {
 
 #[test]
 fn an_audit_of_the_event_stream_says_that_it_is_safe() {
-    let class = Class::start();
-    let preset = format!("sse:{}/events", class.path);
+    let (class, _students) = full_class();
+    let preset = format!("sse:/{}/events", class.path);
 
     // Longer than it takes to fill the queues and to be disconnected.
     let audit =

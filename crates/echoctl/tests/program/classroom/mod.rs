@@ -16,8 +16,9 @@ pub(crate) struct Class {
     events: mpsc::Receiver<Value>,
     /// Address of the echo server; none in a replay.
     pub(crate) server: Option<String>,
-    page: SocketAddr,
-    path: String,
+    pub(crate) page: SocketAddr,
+    /// The viewers' path.
+    pub(crate) path: String,
     token: String,
 }
 
@@ -113,9 +114,14 @@ impl Class {
 
     /// The connection of a viewer, which has asked for the events of the page and not read them.
     pub(crate) fn view(&self) -> TcpStream {
-        let mut stream = TcpStream::connect(self.page).unwrap();
-        write!(stream, "GET /{}/events HTTP/1.1\r\nHost: {}\r\n\r\n", self.path, self.page).unwrap();
+        let stream = TcpStream::connect(self.page).unwrap();
+        self.ask_for_events(&stream);
         stream
+    }
+
+    /// Makes a connection that of a viewer.
+    pub(crate) fn ask_for_events(&self, mut connection: impl Write) {
+        write!(connection, "GET /{}/events HTTP/1.1\r\nHost: {}\r\n\r\n", self.path, self.page).unwrap();
     }
 
     /// A student's connection, called `name`.
