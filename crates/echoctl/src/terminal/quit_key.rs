@@ -23,6 +23,18 @@ impl QuitKey {
         QuitKey { listens: listen(other).is_ok() }
     }
 
+    /// Whether it could listen now: see [`listen`](QuitKey::listen).
+    #[cfg(unix)]
+    pub(crate) fn is_possible() -> bool {
+        io::IsTerminal::is_terminal(&io::stdin()) && !crate::sys::is_in_background()
+    }
+
+    /// It never could.
+    #[cfg(not(unix))]
+    pub(crate) fn is_possible() -> bool {
+        false
+    }
+
     /// Whether there is such a key.
     pub(crate) fn listens(&self) -> bool {
         self.listens

@@ -173,6 +173,24 @@ fn what_cannot_be_done_is_refused_with_a_reason() {
 }
 
 #[test]
+fn a_limit_of_the_command_line_is_that_of_the_switch() {
+    let class = Class::start(&["--backpressure", "off", "--queue-limit", "64KiB"]);
+    for (policy, limit) in [("bounded", json!(65536)), ("await", Value::Null), ("drop", json!(65536))] {
+        class.switch(&json!({ "command": "set_policy", "name": policy }));
+        let state = class.state(policy, |state| state["policy"] == policy);
+        assert_eq!(state["queue_limit"], limit, "{policy}");
+        let offered = state["policies"].as_array().unwrap().iter().find(|offered| offered["name"] == policy);
+        assert_eq!(offered.unwrap()["queue_limit"], limit, "{policy}");
+    }
+
+    let arguments = ["class", "--queue-limit", "64MiB", "--memory-limit", "32MiB"];
+    let refused = echoctl(&arguments).output().unwrap();
+    let printed = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{printed}");
+    assert!(printed.contains("--queue-limit 64 MiB exceeds the memory limit, 32 MiB"), "{printed}");
+}
+
+#[test]
 fn a_pause_a_limit_and_a_reset_take_effect() {
     let class = Class::start(&[]);
     let (ada, mut bob) = (class.join("ada"), class.join("bob"));

@@ -267,6 +267,38 @@ fn a_change_by_a_key_is_an_event() {
 }
 
 #[test]
+fn an_option_of_a_policy_that_a_key_chooses_is_used() {
+    let words =
+        ["serve", "--addr", "127.0.0.1:0", "--queue-limit", "64KiB", "--resume-at", "1KiB", "--grace", "1m"];
+    let (mut serve, terminal) = started(&words, "q quits *1 await");
+
+    terminal.press("6");
+    serve.wait_until("its limit", |_| terminal.shows("from await to disconnect, queue limit 64 KiB\r\n"));
+    terminal.press("q");
+
+    assert_eq!(serve.end("serve").code(), Some(0));
+    restored(terminal, "serve");
+}
+
+#[test]
+fn an_option_that_no_key_can_use_is_refused() {
+    for (options, why) in [
+        (&["--queue-limit", "64KiB", "--io", "threads"][..], "--queue-limit has no effect"),
+        (&["--queue-limit", "64KiB", "--resume-at", "65KiB"], "invalid value for --resume-at"),
+    ] {
+        let terminal = Terminal::open();
+        let mut serve = command(&[&["serve", "--addr", "127.0.0.1:0"], options].concat());
+        terminal.control(&mut serve);
+        let mut running = Running(serve.spawn().unwrap());
+        drop(serve);
+
+        assert_eq!(running.end(why).code(), Some(2), "{options:?}");
+        let shown = terminal.close();
+        assert!(shown.contains(why), "{shown:?}");
+    }
+}
+
+#[test]
 fn a_server_without_a_choice_of_policies_names_none() {
     for (options, keys) in [
         (&["--io", "threads"][..], "q quits\u{1b}"),

@@ -7,10 +7,11 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::builder::PossibleValuesParser;
 use echoctl_observe::MemoryShare;
+use echoctl_record::Bytes;
 use echoctl_server::{Config, Policy};
 
 use super::lan::Lan;
-use super::policies;
+use super::policies::Offer;
 use crate::address;
 use crate::exit::{Exit, Failure};
 use crate::output::recorder::RecordArgs;
@@ -50,6 +51,8 @@ pub(crate) struct Args {
     backpressure: String,
 
     /// Limit of the reply queue [default: 1MiB]
+    ///
+    /// Of each connection, under bounded, drop and disconnect: also when the teacher chooses one of them later.
     #[arg(long, value_parser = size_up_to(usize::MAX), value_name = "SIZE", help_heading = "Backpressure")]
     queue_limit: Option<usize>,
 
@@ -122,23 +125,27 @@ impl Args {
     /// Configuration of the echo server.
     ///
     /// # Errors
-    /// Exit 2 if an option has no effect with the others.
+    /// Exit 2 if the queue of one connection may exceed the memory of all.
     pub(super) fn config(&self, addr: SocketAddr, memory: MemoryShare) -> Result<Config, Failure> {
-        let limit = self.queue_limit.map(|limit| limit as u64);
-        let policy = policies::find(&self.backpressure, limit).unwrap_or(Policy::Off);
-        if self.queue_limit.is_some() && policy.limit().is_none() {
-            let why = format!("--queue-limit has no effect with --backpressure {}", self.backpressure);
-            return Err(Failure::usage(why).hint("it needs --backpressure bounded, drop or disconnect"));
+        if let Some(limit) = self.queue_limit.filter(|limit| *limit as u64 > memory.limit) {
+            let (limit, memory) = (Bytes(limit as u64), Bytes(memory.limit));
+            let why = format!("--queue-limit {limit} exceeds the memory limit, {memory}: it has no effect");
+            return Err(Failure::usage(why).hint("give a smaller --queue-limit or a larger --memory-limit"));
         }
         Ok(Config {
             addr,
-            policy,
+            policy: self.offer().find(&self.backpressure, None).unwrap_or(Policy::Off),
             memory_limit: memory.limit,
             write_timeout: self.write_timeout,
             max_connections: MAX_CONNECTIONS,
             names: true,
             ..Config::default()
         })
+    }
+
+    /// What the switch offers.
+    pub(super) fn offer(&self) -> Offer {
+        self.queue_limit.map_or_else(Offer::default, Offer::new)
     }
 
     /// Memory limit, with the reason for a default.
@@ -171,7 +178,7 @@ fn room(lan: &Lan) -> Result<Ipv4Addr, Failure> {
 }
 
 fn policy_names() -> PossibleValuesParser {
-    PossibleValuesParser::new(policies::choices().into_iter().map(|choice| choice.name))
+    PossibleValuesParser::new(Offer::default().choices().into_iter().map(|choice| choice.name))
 }
 
 /// Port of the page, unless another is given: the one after the server's.

@@ -77,7 +77,8 @@ pub(crate) fn run(args: Args) -> Outcome {
     let ids = Arc::new(ConnectionIds::default());
     let invisible = |error| Failure::new(Exit::Inconclusive, anyhow::Error::from(error));
     let mut observer =
-        Observer::new(control.clone(), addr, Arc::clone(&ids), Arc::clone(&marks)).map_err(invisible)?;
+        Observer::new(control.clone(), addr, Arc::clone(&ids), Arc::clone(&marks), args.offer())
+            .map_err(invisible)?;
     let (show, states) = watch::channel(Arc::new(observer.observe().map_err(invisible)?.state));
     let desk = Desk::new(&args, addr, observer, page.questions(), show)?;
     // Before the terminal is changed, and before the addresses are printed.
@@ -86,7 +87,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     let board = Board::new(addr, page.addr().ip(), |host| (page.viewer_url(host), page.teacher_url(host)));
     announce(&args, &board, page.addr())?;
     let (commands, requests) = mpsc::channel(COMMANDS);
-    let operator = Operator { control, ids, marks, questions: page.questions() };
+    let operator = Operator { control, ids, marks, offer: args.offer(), questions: page.questions() };
     runtime.spawn(operator.serve(requests));
     let join = board.servers.iter().map(SocketAddr::to_string).collect();
     let setup = ClassSetup { join, replay: None };

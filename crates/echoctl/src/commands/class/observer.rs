@@ -19,7 +19,7 @@ use echoctl_verdict::diagnose_reader;
 use super::connection_ids::ConnectionIds;
 use super::crowd;
 use super::marks::Marks;
-use super::policies;
+use super::policies::Offer;
 use super::sentence::{Situation, Waiting, sentence};
 
 /// Observes a class.
@@ -29,6 +29,7 @@ pub(super) struct Observer {
     tracker: ConnectionTracker,
     ids: Arc<ConnectionIds>,
     marks: Arc<Marks>,
+    offer: Offer,
     /// The last seconds, for rates and changes.
     recent: VecDeque<At>,
 }
@@ -67,10 +68,11 @@ impl Observer {
         addr: SocketAddr,
         ids: Arc<ConnectionIds>,
         marks: Arc<Marks>,
+        offer: Offer,
     ) -> Result<Observer, Error> {
         let selection = Selection::Served(vec![addr.into()]);
         let tracker = ConnectionTracker::new(SocketTables::of([]), &selection, None)?;
-        Ok(Observer { control, tracker, ids, marks, recent: VecDeque::new() })
+        Ok(Observer { control, tracker, ids, marks, offer, recent: VecDeque::new() })
     }
 
     /// Observes a moment.
@@ -107,7 +109,7 @@ impl Observer {
         let state = ClassState {
             point,
             policy: policy.name().to_owned(),
-            policies: policies::choices(),
+            policies: self.offer.choices(),
             queue_limit: policy.limit().map(|limit| limit as u64),
             write_timeout: self.control.write_timeout().map(|timeout| timeout.as_secs_f64()),
             memory_limit: self.control.memory_limit(),

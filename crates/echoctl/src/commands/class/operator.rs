@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::connection_ids::ConnectionIds;
 use super::experiment;
 use super::marks::Marks;
-use super::policies;
+use super::policies::{self, Offer};
 
 /// Does the commands of a page, one after the other.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ pub(super) struct Operator {
     pub(super) control: Control,
     pub(super) ids: Arc<ConnectionIds>,
     pub(super) marks: Arc<Marks>,
+    pub(super) offer: Offer,
     pub(super) questions: Questions,
 }
 
@@ -34,7 +35,7 @@ impl Operator {
     fn perform(&self, command: ClassCommand) -> Result<(), Refusal> {
         match command {
             ClassCommand::SetPolicy { name, queue_limit } => {
-                let policy = policies::find(&name, queue_limit);
+                let policy = self.offer.find(&name, queue_limit);
                 self.set_policy(policy.ok_or_else(|| Refusal::new("this page offers no such policy"))?)
             }
             ClassCommand::SetQueueLimit { bytes } => {
@@ -44,21 +45,8 @@ impl Operator {
                     None => Err(Refusal::new(format!("the policy {policy} has no limit of its queue"))),
                 }
             }
-            ClassCommand::SetWriteTimeout { seconds } => {
-                let timeout = seconds.map(Duration::try_from_secs_f64).transpose();
-                let timeout = timeout.map_err(|error| Refusal::new(error.to_string()))?;
-                self.control.set_write_timeout(timeout).map_err(refusal)?;
-                self.marks.add(match timeout {
-                    Some(timeout) => format!("write timeout {}", humantime::format_duration(timeout)),
-                    None => "no write timeout".to_owned(),
-                });
-                Ok(())
-            }
-            ClassCommand::SetMemoryLimit { bytes } => {
-                self.control.set_memory_limit(bytes).map_err(refusal)?;
-                self.marks.add(format!("memory limit {}", Bytes(bytes)));
-                Ok(())
-            }
+            ClassCommand::SetWriteTimeout { seconds } => self.set_write_timeout(seconds),
+            ClassCommand::SetMemoryLimit { bytes } => self.set_memory_limit(bytes),
             ClassCommand::Pause { paused } => {
                 self.control.set_paused(paused);
                 self.marks.add(if paused { "paused" } else { "resumed" }.to_owned());
@@ -85,6 +73,28 @@ impl Operator {
         }
         self.control.set_policy(policy).map_err(refusal)?;
         self.marks.add(label(policy));
+        Ok(())
+    }
+
+    fn set_write_timeout(&self, seconds: Option<f64>) -> Result<(), Refusal> {
+        let timeout = seconds.map(Duration::try_from_secs_f64).transpose();
+        let timeout = timeout.map_err(|error| Refusal::new(error.to_string()))?;
+        self.control.set_write_timeout(timeout).map_err(refusal)?;
+        self.marks.add(match timeout {
+            Some(timeout) => format!("write timeout {}", humantime::format_duration(timeout)),
+            None => "no write timeout".to_owned(),
+        });
+        Ok(())
+    }
+
+    fn set_memory_limit(&self, bytes: u64) -> Result<(), Refusal> {
+        if let Some(limit) = self.control.policy().limit().filter(|limit| *limit as u64 > bytes) {
+            let limit = Bytes(limit as u64);
+            let why = format!("the memory limit must not be less than the limit of the queue, {limit}");
+            return Err(Refusal::new(why));
+        }
+        self.control.set_memory_limit(bytes).map_err(refusal)?;
+        self.marks.add(format!("memory limit {}", Bytes(bytes)));
         Ok(())
     }
 

@@ -5,28 +5,50 @@ use std::time::Duration;
 use echoctl_record::PolicyChoice;
 use echoctl_server::{Config, Policy};
 
-/// What the switch offers, in its order: from no backpressure to the ways of having it.
-const OFFERED: [Policy; 5] = [
-    Policy::Off,
-    Policy::Await,
-    Policy::Bounded { limit: Config::QUEUE_LIMIT },
-    Policy::Drop { limit: Config::QUEUE_LIMIT },
-    Policy::Disconnect { limit: Config::QUEUE_LIMIT, grace: Duration::ZERO },
-];
-
-/// The names and limits of what the switch offers.
-pub(super) fn choices() -> Vec<PolicyChoice> {
-    let choice = |policy: Policy| PolicyChoice {
-        name: policy.name().to_owned(),
-        queue_limit: policy.limit().map(|limit| limit as u64),
-    };
-    OFFERED.map(choice).into()
+/// What the switch offers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Offer {
+    /// Limit of the reply queue where a command names none.
+    queue_limit: usize,
 }
 
-/// The policy of this name, with its usual limit or another one; `None` if the switch does not offer it.
-pub(super) fn find(name: &str, queue_limit: Option<u64>) -> Option<Policy> {
-    let policy = OFFERED.into_iter().find(|policy| policy.name() == name)?;
-    Some(queue_limit.map_or(policy, |limit| with_limit(policy, limit)))
+impl Offer {
+    pub(super) fn new(queue_limit: usize) -> Offer {
+        Offer { queue_limit }
+    }
+
+    /// The policies in the order of the switch: from no backpressure to the ways of having it.
+    fn policies(self) -> [Policy; 5] {
+        let limit = self.queue_limit;
+        [
+            Policy::Off,
+            Policy::Await,
+            Policy::Bounded { limit },
+            Policy::Drop { limit },
+            Policy::Disconnect { limit, grace: Duration::ZERO },
+        ]
+    }
+
+    /// Their names and limits.
+    pub(super) fn choices(self) -> Vec<PolicyChoice> {
+        let choice = |policy: Policy| PolicyChoice {
+            name: policy.name().to_owned(),
+            queue_limit: policy.limit().map(|limit| limit as u64),
+        };
+        self.policies().map(choice).into()
+    }
+
+    /// The policy of this name, with the usual limit or another one; `None` if the switch does not offer it.
+    pub(super) fn find(self, name: &str, queue_limit: Option<u64>) -> Option<Policy> {
+        let policy = self.policies().into_iter().find(|policy| policy.name() == name)?;
+        Some(queue_limit.map_or(policy, |limit| with_limit(policy, limit)))
+    }
+}
+
+impl Default for Offer {
+    fn default() -> Offer {
+        Offer::new(Config::QUEUE_LIMIT)
+    }
 }
 
 /// The same policy with another limit of the queue; unchanged if it has none.
@@ -50,13 +72,15 @@ mod tests {
 
     #[test]
     fn each_choice_is_found_by_its_name() {
-        for choice in choices() {
-            let policy = find(&choice.name, None).expect("it is offered");
+        let offer = Offer::new(8192);
+        for choice in offer.choices() {
+            let policy = offer.find(&choice.name, None).expect("it is offered");
 
             assert_eq!(policy.limit().map(|limit| limit as u64), choice.queue_limit);
-            let limited = find(&choice.name, Some(4096)).unwrap();
+            assert!(policy.limit().is_none_or(|limit| limit == 8192), "{policy}");
+            let limited = offer.find(&choice.name, Some(4096)).unwrap();
             assert_eq!(limited.limit(), choice.queue_limit.map(|_| 4096));
         }
-        assert_eq!(find("perhaps", None), None);
+        assert_eq!(offer.find("perhaps", None), None);
     }
 }

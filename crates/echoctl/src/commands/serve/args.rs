@@ -9,10 +9,12 @@ use clap::builder::PossibleValue;
 use echoctl_observe::MemoryShare;
 use echoctl_proto::Framing;
 use echoctl_record::Bytes;
-use echoctl_server::{Config, Io, MinRate, Policy};
+use echoctl_server::{Config, Error, Io, MinRate, Policy};
 
+use super::failure;
 use crate::address;
 use crate::exit::Failure;
+use crate::terminal::quit_key::QuitKey;
 use crate::values::{self, duration, number, positive_duration, positive_size, rate, size_up_to};
 
 /// Run an echo server with a selectable backpressure policy
@@ -30,7 +32,7 @@ pub(crate) struct Args {
 
     /// Limit of the reply queue [default: 1MiB]
     ///
-    /// Per connection; in total with --backpressure budget. Has no effect with await and off.
+    /// Per connection; in total with --backpressure budget. Has no effect with await and off, unless a key chooses another policy.
     #[arg(long, value_parser = size_up_to(usize::MAX), value_name = "SIZE", help_heading = "Backpressure")]
     queue_limit: Option<usize>,
 
@@ -200,7 +202,7 @@ impl Args {
     /// Exit 2 if an option has no effect with the others.
     pub(crate) fn config(&self, memory: MemoryShare) -> Result<Config, Failure> {
         self.refuse_options_without_effect()?;
-        Ok(Config {
+        let config = Config {
             addr: self.addr,
             framing: self.framing,
             max_frame: self.max_frame,
@@ -219,7 +221,13 @@ impl Args {
             drain: self.drain,
             names: false,
             stats_every: self.stats_every.or((self.is_live() || self.has_metrics()).then_some(STATS_EVERY)),
-        })
+        };
+        if self.resume_at.is_some() && self.can_switch() {
+            let policy = self.policy(Backpressure::Watermark);
+            let checked = Config { policy, ..config.clone() }.check();
+            checked.map_err(|error| failure(Error::Config(error)))?;
+        }
+        Ok(config)
     }
 
     /// Memory limit, with the reason for a default.
@@ -235,6 +243,12 @@ impl Args {
     /// Whether keys are read: where the output is seen as well, and not by a child of the demo, which reads stdin itself.
     pub(super) fn has_keys(&self) -> bool {
         !self.until_stdin_ends && (self.is_live() || (self.json && io::stdout().is_terminal()))
+    }
+
+    /// Whether a key can change the policy while the server runs.
+    fn can_switch(&self) -> bool {
+        let other = Config { io: self.io(), policy: Policy::Off, ..Config::default() };
+        self.has_keys() && QuitKey::is_possible() && other.check().is_ok()
     }
 
     /// Whether the current state is printed at intervals.
@@ -281,15 +295,19 @@ impl Args {
 
     /// An option without effect is probably a mistake, so it is rejected.
     fn refuse_options_without_effect(&self) -> Result<(), Failure> {
-        use Backpressure::{Await, Disconnect, Off, Watermark};
+        use Backpressure::{Bounded, Budget, Disconnect, Drop, Watermark};
         let (policy, io) =
             (("backpressure", self.policy(self.backpressure).name()), ("io", self.io().name()));
-        let chosen = self.backpressure;
-        let queues = "bounded, watermark, drop, disconnect or budget";
+        // An option of a policy that a key can choose has an effect.
+        let is_unused = |users: &[Backpressure]| !self.can_switch() && !users.contains(&self.backpressure);
+        let (queues, names) = (
+            [Bounded, Watermark, Drop, Disconnect, Budget],
+            "bounded, watermark, drop, disconnect or budget",
+        );
         let is_useless = [
-            ("queue-limit", self.queue_limit.is_some() && matches!(chosen, Await | Off), policy, queues),
-            ("resume-at", self.resume_at.is_some() && chosen != Watermark, policy, "watermark"),
-            ("grace", self.grace.is_some() && chosen != Disconnect, policy, "disconnect"),
+            ("queue-limit", self.queue_limit.is_some() && is_unused(&queues), policy, names),
+            ("resume-at", self.resume_at.is_some() && is_unused(&[Watermark]), policy, "watermark"),
+            ("grace", self.grace.is_some() && is_unused(&[Disconnect]), policy, "disconnect"),
             ("workers", self.workers.is_some() && self.io != IoMode::Tasks, io, "tasks"),
         ];
         match is_useless.into_iter().find(|(_, is_useless, ..)| *is_useless) {
