@@ -114,6 +114,11 @@ impl Styled {
                 Style::Warning => format!("\x1b[1;33m{text}{}", colour.end()),
                 Style::Hint => format!("\x1b[1;36m{text}{}", colour.end()),
                 #[cfg(feature = "live")]
+                // Some light themes exchange the first and the last of the 16 colours.
+                Style::BlackOnWhite if colour == Colour::Ansi256 => {
+                    format!("\x1b[38;5;16;48;5;231m{text}{}", colour.end())
+                }
+                #[cfg(feature = "live")]
                 Style::BlackOnWhite => format!("\x1b[30;107m{text}{}", colour.end()),
                 Style::Ink(ink) => format!("{}{text}{}", colour.begin(*ink), colour.end()),
             }

@@ -5,17 +5,10 @@
 
 use qrcodegen::{QrCode, QrCodeEcc};
 
-use crate::output::Styled;
-
-/// The code of `text`, with an indented line per two rows of modules; `None` if it is too long for a code.
-pub(super) fn qr_code(text: &str) -> Option<Styled> {
+/// The code of `text`, with a line of cells per two rows of modules; `None` if it is too long for a code.
+pub(super) fn qr_code(text: &str) -> Option<Vec<String>> {
     // The projector's light and the room's corners cost fewer modules than the smaller cells of a larger code.
-    let code = QrCode::encode_text(text, QrCodeEcc::Low).ok()?;
-    let mut drawn = Styled::default();
-    for line in lines(&code) {
-        drawn = drawn.then(INDENT).then(Styled::black_on_white(line)).then("\n");
-    }
-    Some(drawn)
+    QrCode::encode_text(text, QrCodeEcc::Low).ok().map(|code| lines(&code))
 }
 
 /// Two rows of modules per line, with a margin around all.
@@ -33,9 +26,6 @@ fn lines(code: &QrCode) -> Vec<String> {
 
 /// Light modules around the code. The standard asks for four; cameras find a code with two, and a terminal has few rows.
 const MARGIN: i32 = 2;
-
-/// What precedes each line.
-const INDENT: &str = "  ";
 
 #[cfg(test)]
 mod tests {
