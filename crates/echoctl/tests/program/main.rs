@@ -25,6 +25,8 @@ mod audit_of_a_pusher;
 mod audit_refused;
 mod audit_targets;
 mod class;
+mod class_board;
+mod class_controls;
 mod class_page;
 mod class_viewers;
 mod completions;

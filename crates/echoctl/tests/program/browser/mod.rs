@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use echoctl_testkit::{DEADLINE, Running};
 use serde_json::{Value, json};
@@ -12,7 +13,12 @@ pub(crate) struct Browser {
     driver: SocketAddr,
     session: String,
     _running: Running,
+    /// After the browser has ended.
+    _turn: MutexGuard<'static, ()>,
 }
+
+/// One browser at a time: while it loads a page it takes several cores, and a second one would time out.
+static TURN: Mutex<()> = Mutex::new(());
 
 /// One of its tabs.
 pub(crate) struct Tab(String);
@@ -26,6 +32,7 @@ impl Browser {
                 return None;
             }
         }
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         // It takes a free port for IPv4, and gives up if that is taken for IPv6, or by another one that starts at the same time.
         let (running, driver) = (0..10).find_map(|_| driver()).expect("a driver finds a port");
         // Without a sandbox, which root and many containers cannot have: it only loads our page.
@@ -40,7 +47,7 @@ impl Browser {
         let wanted = json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options } } });
         let session = call(driver, "POST", "/session", &wanted);
         let session = format!("/session/{}", session["sessionId"].as_str().expect("a session"));
-        Some(Browser { driver, session, _running: running })
+        Some(Browser { driver, session, _running: running, _turn: turn })
     }
 
     /// Opens an address in the tab.
@@ -91,6 +98,19 @@ impl Browser {
     /// Types into a field.
     pub(crate) fn fill(&self, selector: &str, text: &str) {
         self.post(&format!("/element/{}/value", self.element(selector)), &json!({ "text": text }));
+    }
+
+    /// Types into a field instead of what is there.
+    pub(crate) fn replace(&self, selector: &str, text: &str) {
+        self.post(&format!("/element/{}/clear", self.element(selector)), &json!({}));
+        self.fill(selector, text);
+    }
+
+    /// Gives the page a window of this size, in pixels.
+    pub(crate) fn resize(&self, width: u32, height: u32) {
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": size });
+        self.post("/goog/cdp/execute", &command);
     }
 
     /// Has the browser suspend the tab, as one in the background, or wake it.
