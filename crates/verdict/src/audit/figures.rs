@@ -36,8 +36,11 @@ pub struct Figures {
     /// Maximum kernel memory of the attacked connections.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel_memory: Option<u64>,
-    /// How long neither input nor output had moved when the attack ended.
+    /// How long neither input nor output had moved when the attack ended, apart from less than a few kilobytes.
     pub stalled_seconds: f64,
+    /// These bytes.
+    #[serde(skip)]
+    pub moved_while_stalled: u64,
     /// Duration of the attack.
     pub attack_seconds: f64,
     /// Bytes that were never echoed, where the replies were drained to their end.
@@ -66,6 +69,7 @@ pub fn figures(evidence: &Evidence) -> Figures {
         amplification: (read > 0).then(|| written as f64 / read as f64),
         kernel_memory: evidence.points.iter().filter_map(|point| point.sample.kernel_memory).max(),
         stalled_seconds: signals.stalled,
+        moved_while_stalled: signals.moved_while_stalled(),
         attack_seconds: signals.t,
         lost: lost(evidence),
     }

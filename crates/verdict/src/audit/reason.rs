@@ -12,7 +12,10 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
     let made = Bytes(s.written_by_itself());
     let watched = Seconds(s.stalled);
     // What several sentences say.
-    let stalled = format!("nothing moved for {watched}");
+    let stalled = match s.moved_while_stalled() {
+        0 => format!("nothing moved for {watched}"),
+        bytes => format!("only {} moved in {watched}", Bytes(bytes)),
+    };
     let stopped = match s.evidence.repeats {
         true => format!("reading after {read} of input"),
         false => format!("producing after {made} of output"),
@@ -157,14 +160,14 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
             "the server could send no more to the client, whose windows were used up, and its memory rose steadily by at least \
              {rise} in {watched}"
         ),
-        Cause::GrewWhileStalled => format!(
-            "the server neither read nor wrote, and its memory rose steadily by at least {rise} in {watched}"
-        ),
+        Cause::GrewWhileStalled => {
+            format!("{stalled}, and its memory rose steadily by at least {rise} meanwhile")
+        }
         Cause::LevelWhileStalled => {
             format!("the server stopped {stopped}: {stalled}, and its memory rose and fell without a trend")
         }
         Cause::UnsteadyWhileStalled => {
-            format!("{stalled}, and its memory rose by {rise} in {watched}, but not steadily")
+            format!("{stalled}, and its memory rose by {rise} meanwhile, but not steadily")
         }
         Cause::AcceptedToFiles => {
             format!("{accepted} and wrote {} to files", Bytes(s.in_files()))

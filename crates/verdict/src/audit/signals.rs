@@ -19,7 +19,7 @@ pub(super) struct Signals<'a> {
     pub(super) read: u64,
     /// Output that the server has written.
     pub(super) written: u64,
-    /// How long neither input nor output has moved, until now.
+    /// How long neither input nor output has moved, until now, apart from up to [`STALL_BYTES`] in each direction.
     pub(super) stalled: f64,
 }
 
@@ -60,6 +60,13 @@ impl<'a> Signals<'a> {
         let memory = |point: &Point| Some((point.server_read() as f64, point.sample.server_memory? as f64));
         let by_input = Series::new(self.evidence.points.iter().filter_map(memory)).visible()?;
         Some(by_input.floor().slope())
+    }
+
+    /// Input that was read and output that was written during the stall, in all.
+    pub(super) fn moved_while_stalled(&self) -> u64 {
+        let begin = self.t - self.stalled - ROUNDING;
+        let Some(first) = self.evidence.points.iter().find(|point| point.sample.t >= begin) else { return 0 };
+        self.read.saturating_sub(first.server_read()) + self.written.saturating_sub(first.server_written())
     }
 
     /// Movement of memory over the whole attack.
@@ -161,7 +168,7 @@ impl<'a> Signals<'a> {
     /// The time of the last movement.
     fn moved_until(&self) -> f64 {
         // It is the difference of two times, which is rounded.
-        self.t - self.stalled + 0.001
+        self.t - self.stalled + ROUNDING
     }
 
     /// Bytes of output per second before the stall.
@@ -213,6 +220,9 @@ impl<'a> Signals<'a> {
 fn unread(evidence: &Evidence) -> impl DoubleEndedIterator<Item = &Point> {
     evidence.points.iter().filter(|point| point.sample.t >= evidence.reads_until)
 }
+
+/// More than the rounding of a difference of two times, and less than the time between two points.
+const ROUNDING: f64 = 0.001;
 
 /// How long neither input nor output has moved at the end.
 fn stalled(evidence: &Evidence, last: &Point) -> f64 {

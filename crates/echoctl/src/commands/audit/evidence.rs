@@ -109,7 +109,11 @@ fn times(summary: &Summary) -> Vec<Row> {
     let progress = if stalled < MIN_STALL {
         row("last progress of input or output", "at the end of the attack")
     } else {
-        row("input and output stalled for", Seconds(stalled))
+        let moved = match summary.figures.moved_while_stalled {
+            0 => String::new(),
+            bytes => format!(" ({} moved)", Bytes(bytes)),
+        };
+        row("input and output stalled for", format!("{}{moved}", Seconds(stalled)))
     };
     vec![progress, row("duration of the attack", Seconds(summary.figures.attack_seconds))]
 }

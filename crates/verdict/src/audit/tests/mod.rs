@@ -189,6 +189,21 @@ fn bytes_that_wait_without_pressure_are_not_denied() {
 }
 
 #[test]
+fn a_stall_in_which_a_little_moves_is_not_called_stillness() {
+    // 100 bytes each second, too little to count as progress.
+    let mut trickles = pushes(440);
+    for point in &mut trickles.points {
+        let sent = Some(440 + 100 * point.sample.t as u64);
+        (point.sample.server_written, point.sample.client_received) = (sent, sent);
+    }
+    let reason = judge(&trickles).reason;
+
+    assert!(reason.starts_with("only 400 B moved in 4.0 s, but only 840 B are"), "{reason}");
+    assert!(judge(&pushes(440)).reason.starts_with("nothing moved for 4.0 s"));
+    assert_eq!(figures(&trickles).moved_while_stalled, 400);
+}
+
+#[test]
 fn a_server_that_produces_by_itself_has_not_stopped_reading() {
     let busy = |t: f64| attack::Moment { cpu: t / 3.0, ..attack::answering(t) };
     let judged = judge(&attack::going_on(attack::once(attack::attack(16.0, busy))));
