@@ -92,7 +92,8 @@ impl<'a> Grid<'a> {
         }
         canvas.put(self.left - 1, bottom, self.glyphs.corner, None);
         for tick in &self.value.ticks {
-            let row = self.top + ((1.0 - self.value.place(*tick)) * self.rows as f64).round() as usize;
+            // The row in which a line or a limit of this value is drawn; that of the least value is the axis.
+            let row = self.top + ((1.0 - self.value.place(*tick)) * self.rows as f64).floor() as usize;
             let label = self.glyphs.text(&self.value.label(*tick));
             canvas.write((self.left - 2).saturating_sub(label.chars().count()), row, &label, None);
             let glyph = if row == bottom { self.glyphs.corner } else { self.glyphs.value_tick };
