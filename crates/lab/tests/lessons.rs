@@ -33,7 +33,10 @@ fn fails_when_sabotaged(name: &str) {
 }
 
 macro_rules! lessons {
-    ($($module:ident: $name:literal),* $(,)?) => {$(
+    ($($module:ident: $name:literal),* $(,)?) => {
+        /// The lessons that are run here.
+        const RUN_HERE: &[&str] = &[$($name),*];
+    $(
         mod $module {
             #[test]
             fn shows_what_it_claims() {
@@ -65,6 +68,18 @@ lessons! {
     timeouts: "timeouts",
 }
 
+/// The lessons that need the program.
+const RUN_WITH_PROGRAM: [&str; 4] = ["sockets", "backpressure", "unbounded", "http2"];
+
+#[test]
+fn every_lesson_is_run() {
+    let run = [RUN_HERE, &RUN_WITH_PROGRAM].concat();
+    for lesson in lessons::ALL {
+        assert_eq!(run.iter().filter(|name| **name == lesson.name).count(), 1, "{}", lesson.name);
+    }
+    assert_eq!(run.len(), lessons::ALL.len());
+}
+
 #[test]
 fn every_lesson_can_be_read_on_a_narrow_terminal() {
     for lesson in lessons::ALL {
@@ -73,6 +88,23 @@ fn every_lesson_can_be_read_on_a_narrow_terminal() {
         assert!((2..=5).contains(&lesson.question.choices.len()));
         assert!(lesson.code.excerpt().contains("fn "), "{}: has no code", lesson.name);
         assert!(lesson.next.iter().any(|(command, _)| command.contains("echoctl ")));
+    }
+}
+
+#[test]
+fn the_program_is_named_only_where_it_is_called() {
+    // Its name is replaced by the path with which it was called, which no other command understands.
+    for (lesson, (command, _)) in
+        lessons::ALL.iter().flat_map(|one| one.next.iter().map(move |next| (one, next)))
+    {
+        for (at, _) in command.match_indices("echoctl") {
+            let before = &command[..at];
+            let is_call = before.is_empty()
+                || before.ends_with(['(', '^'])
+                || before.ends_with("| ")
+                || before.ends_with("; ");
+            assert!(is_call, "{}: {command}", lesson.name);
+        }
     }
 }
 

@@ -62,28 +62,32 @@ fn named(text: &str, program: &str) -> String {
         let command = renamed(command, program);
         let column = line.len() - explanation.len();
         match explanation {
-            "" => format!("  {}", continued(&command)),
+            "" => format!("  {}", continued(&command, MAX_COMMAND)),
             // Two blanks on the left, and at least two between.
             _ if command.chars().count() + 4 <= column => {
                 format!("  {command:<width$}{explanation}", width = column - 2)
             }
-            _ => format!("  {}\n      {explanation}", continued(&command)),
+            _ => format!("  {}\n      {explanation}", continued(&command, MAX_COMMAND)),
         }
     };
     text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// The shell command, continued on a second line before an option or a redirection if it is too long.
-fn continued(command: &str) -> String {
-    if command.chars().count() <= MAX_COMMAND {
-        return command.to_owned();
+/// The shell command, continued on further lines before options, redirections and pipes as far as it is longer than `columns`. It
+/// can still be pasted into a shell.
+pub(crate) fn continued(command: &str, columns: usize) -> String {
+    let is_break =
+        |at: usize, rest: &str| [" --", " >", " |"].iter().any(|begin| rest[at..].starts_with(begin));
+    let (mut lines, mut rest, mut room) = (String::new(), command, columns);
+    while rest.chars().count() > room {
+        let fits = |at: usize| rest[..at].chars().count() + CONTINUES.len() <= room;
+        let mut blanks = rest.rmatch_indices(' ').map(|(at, _)| at);
+        let Some(at) = blanks.find(|at| is_break(*at, rest) && fits(*at)) else { break };
+        lines += &format!("{}{CONTINUES}\n  {INDENT}", &rest[..at]);
+        rest = &rest[at + 1..];
+        room = columns.saturating_sub(INDENT.len());
     }
-    let is_break = |at: &usize| [" --", " >"].iter().any(|begin| command[*at..].starts_with(begin));
-    let fits = |at: &usize| command[..*at].chars().count() + CONTINUES.len() <= MAX_COMMAND;
-    match command.rmatch_indices(' ').map(|(at, _)| at).find(|at| is_break(at) && fits(at)) {
-        Some(at) => format!("{}{CONTINUES}\n      {}", &command[..at], &command[at + 1..]),
-        None => command.to_owned(),
-    }
+    lines + rest
 }
 
 /// A shell command in which words that call this program call it `program`.
@@ -102,6 +106,9 @@ pub(crate) fn renamed(command: &str, program: &str) -> String {
 
 /// The name of the program in the texts.
 const NAME: &str = "echoctl";
+
+/// Before a further line of a command, beyond what is before its first.
+const INDENT: &str = "    ";
 
 /// Ends a line of a shell command that continues on the next one.
 const CONTINUES: &str = " \\";
@@ -154,7 +161,17 @@ Verdicts:
             example,
             format!("  {path} flood --no-read --for 5s \\\n      --then-read\n      is any lost?")
         );
-        assert_eq!(continued(path), path);
+        assert_eq!(continued(path, MAX_COMMAND), path);
+    }
+
+    #[test]
+    fn a_command_continues_on_as_many_lines_as_it_needs() {
+        let command = "head -c 64M /dev/zero | tr x y | echoctl send --framing u16 | wc -c";
+
+        assert_eq!(
+            continued(command, 32),
+            "head -c 64M /dev/zero | tr x y \\\n      | echoctl send \\\n      --framing u16 | wc -c"
+        );
     }
 
     #[test]

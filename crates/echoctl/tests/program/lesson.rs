@@ -57,9 +57,12 @@ fn docs_lessons_has_the_question_of_stream_and_all_rows() {
         page.split("## The course").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("a part");
 
     assert!(page.contains(question), "the sample has another question than this: {question}");
+    let ideas = page.split("## Where each idea is").nth(1).expect("a part");
     let list = text(&lesson(&[]).stdout);
     for name in list.lines().skip(2).map_while(|line| line.split_whitespace().next()) {
-        assert!(course.contains(&format!("| `{name}` |")), "{name} is not in the table of the course");
+        for (table, part) in [("the course", course), ("where each idea is", ideas)] {
+            assert!(part.contains(&format!("| `{name}` |")), "{name} is not in the table of {table}");
+        }
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) const LESSON: Lesson = Lesson {
     },
     next: &[
         (
-            "ls -l /proc/$(pgrep -n echoctl)/fd",
+            "ls -l /proc/$(pgrep -n '^echoctl$')/fd",
             "the file descriptors of a running server, including its sockets",
         ),
         ("(ulimit -n 32; echoctl serve)", "the server of this lesson, to try by hand"),

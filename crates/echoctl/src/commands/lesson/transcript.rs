@@ -11,7 +11,7 @@ use echoctl_lab::lessons;
 use echoctl_report::{wrap, wrap_code};
 
 use crate::cli::called;
-use crate::cli::help::renamed;
+use crate::cli::help::{continued, renamed};
 use crate::output::Styled;
 use crate::output::{colour, ignore_broken_pipe, print_styled, prompt, terminal_size};
 
@@ -123,7 +123,8 @@ impl Transcript {
         });
         self.section("Checks", "the checks", claims)?;
         let next = lesson.next.iter().map(|(command, shows)| {
-            format!("  {}\n{}", renamed(command, called()), self.hanging("      ", &renamed(shows, called())))
+            let command = continued(&renamed(command, called()), self.columns - 2);
+            format!("  {command}\n{}", self.hanging("      ", &renamed(shows, called())))
         });
         self.section("Try next", "what to try next", next)
     }

@@ -208,7 +208,8 @@ fn explained(finding: Finding, e: &Evidence) -> Finding {
     finding
         .explain("In short: a client that does not read is not idle. Only a write timeout or a minimum rate ends it.")
         .explain(format!(
-            "(\"Stays\" means: still connected after {}.) The idle timeout ended the client that sent nothing ({}), and no other. While the others read slowly or never, replies to them \
+            "(\"Stays\" means: still connected after {}. Times count from the start of a run, and a server looks at its connections only \
+             every quarter of a timeout, so it may end one that much later.) The idle timeout ended the client that sent nothing ({}), and no other. While the others read slowly or never, replies to them \
              were pending: the server waited for them, not they for the server. So an idle timeout never ends a client that has stopped \
              reading, however long nothing moves.",
             e.observed, time(e.idle[SILENT]),

@@ -87,25 +87,30 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     let endless = begin(Candidate::Lines, endless)?;
     let found: Result<Vec<Found>, LessonError> = attacks
         .into_iter()
-        .map(|(letter, candidate, attack)| {
-            let (verdict, growth) = join(attack)??;
-            Ok(Found { letter, candidate, verdict, growth })
-        })
+        .map(|(letter, candidate, attack)| Ok(Found { letter, candidate, audit: join(attack)?? }))
         .collect();
     let endless_line = join(endless).flatten();
-    Ok(finding(&found?, endless_line?.0))
+    Ok(finding(&found?, endless_line?.verdict))
 }
 
 /// A server and the result of its audit.
 struct Found {
     letter: char,
     candidate: Candidate,
-    verdict: Verdict,
-    growth: u64,
+    audit: Audited,
 }
 
-/// Starts a server and audits it. Returns the verdict and the maximum growth of its memory.
-fn attack(program: &Path, candidate: Candidate, script: Script) -> Result<(Verdict, u64), LessonError> {
+/// The result of an audit.
+struct Audited {
+    verdict: Verdict,
+    /// Maximum growth of the server's memory.
+    growth: u64,
+    /// Maximum memory of the kernels for the connection, where it is visible.
+    kernel_memory: Option<u64>,
+}
+
+/// Starts a server and audits it.
+fn attack(program: &Path, candidate: Candidate, script: Script) -> Result<Audited, LessonError> {
     let mut server = ChildServer::start_lesson(program, &["unbounded", "--candidate", candidate.name()])?;
     let pids = vec![server.pid()];
     let config = AuditConfig {
@@ -121,7 +126,8 @@ fn attack(program: &Path, candidate: Candidate, script: Script) -> Result<(Verdi
     server.check()?;
     let memory = || outcome.samples.iter().filter_map(|sample| sample.server_memory);
     let growth = memory().max().zip(memory().next()).map_or(0, |(most, first)| most.saturating_sub(first));
-    Ok((outcome.judgement.verdict, growth))
+    let kernel_memory = outcome.samples.iter().filter_map(|sample| sample.kernel_memory).max();
+    Ok(Audited { verdict: outcome.judgement.verdict, growth, kernel_memory })
 }
 
 fn finding(found: &[Found], endless_line: Verdict) -> Finding {
@@ -133,20 +139,21 @@ fn finding(found: &[Found], endless_line: Verdict) -> Finding {
     let culprit = letter_of(Candidate::Spawned);
     // By letter; growth is the maximum of each server's memory, in bytes.
     let evidence = json!({
-        "verdicts": map(|found| found.verdict.name().into()),
+        "verdicts": map(|found| found.audit.verdict.name().into()),
         "culprit": culprit,
         "servers": map(|found| found.candidate.name().into()),
-        "growth": map(|found| found.growth.into()),
+        "growth": map(|found| found.audit.growth.into()),
         "endless_line": endless_line,
         "endless_line_server": letter_of(Candidate::Lines),
     });
-    let unbounded: Vec<char> =
-        found.iter().filter(|found| found.verdict == Verdict::Unbounded).map(|found| found.letter).collect();
+    let unbounded: Vec<char> = found
+        .iter()
+        .filter(|found| found.audit.verdict == Verdict::Unbounded)
+        .map(|found| found.letter)
+        .collect();
     let only = unbounded.first().copied().filter(|_| unbounded.len() == 1);
-    let growth = |wanted| {
-        let growth = found.iter().find(|found| found.candidate == wanted).map_or(0, |found| found.growth);
-        Bytes(growth).to_string()
-    };
+    let audit_of = |wanted| found.iter().find(|found| found.candidate == wanted).map(|found| &found.audit);
+    let growth = |wanted| Bytes(audit_of(wanted).map_or(0, |audit| audit.growth)).to_string();
     let why = |candidate| match candidate {
         Candidate::Pieces | Candidate::Lines => "awaits each write",
         Candidate::Counted => "a queue of 1000 lines",
@@ -156,7 +163,8 @@ fn finding(found: &[Found], endless_line: Verdict) -> Finding {
         Table::new("", ["server", "method", "verdict", "memory grew by"]),
         |table, found| {
             let name = format!("{}", found.letter);
-            table.row([&name, why(found.candidate), found.verdict.name(), &Bytes(found.growth).to_string()])
+            let Audited { verdict, growth, .. } = found.audit;
+            table.row([&name, why(found.candidate), verdict.name(), &Bytes(growth).to_string()])
         },
     );
     let (pieces, lines, counted) =
@@ -173,7 +181,7 @@ fn finding(found: &[Found], endless_line: Verdict) -> Finding {
         ))
         .explain(format!(
             "Servers {pieces} and {lines} read again only when the last write has completed, so with complete lines \
-             nothing can accumulate. They grew by {} and {}. Server {counted} has a queue with a limit, and grew by {}. \
+             nothing can accumulate: {pieces} grew by {}, and {lines} by {}. Server {counted} has a queue with a limit, and grew by {}. \
              When the queue holds 1000 lines, queue.send waits, and the loop does not read.",
             growth(Candidate::Pieces),
             growth(Candidate::Lines),
@@ -186,11 +194,11 @@ fn finding(found: &[Found], endless_line: Verdict) -> Finding {
              just what they should.",
             endless_line.name(),
         ))
-        .explain(VERDICTS)
+        .explain(format!("{VERDICTS}{}", bound_of_many(pieces, audit_of(Candidate::Pieces))))
         .claim(
             "only the server that does not await its tasks is unbounded",
             unbounded == [culprit],
-            found.iter().map(|f| format!("{}: {}", f.letter, f.verdict)).collect::<Vec<_>>().join(", "),
+            found.iter().map(|f| format!("{}: {}", f.letter, f.audit.verdict)).collect::<Vec<_>>().join(", "),
         )
         .claim(
             "an endless line makes a bounded server unbounded",
@@ -198,6 +206,17 @@ fn finding(found: &[Found], endless_line: Verdict) -> Finding {
             endless_line.name(),
         )
         .measured(only)
+}
+
+/// What a limit per connection is worth: that of the kernels, of a server that buffers nothing itself. Empty where it is not visible.
+fn bound_of_many(letter: char, audited: Option<&Audited>) -> String {
+    let Some(each) = audited.and_then(|audit| audit.kernel_memory) else { return String::new() };
+    format!(
+        " But bounded is not free: the kernel used {} of memory for the client of server {letter}, so 1,000 such clients would use {}. \
+         Limit the number of connections, and the time that one may stall.",
+        Bytes(each),
+        Bytes(each.saturating_mul(1000))
+    )
 }
 
 /// The verdicts of an audit that a server of one's own may get, and what each looks like.
