@@ -81,14 +81,16 @@ impl<'a> FloodResult<'a> {
 
     fn print_text(&self) -> io::Result<()> {
         let (outcome, summary) = (self.outcome, &self.summary);
+        let width = terminal_size().0.min(MAX_COLUMNS);
         let peaks = outcome.peaks();
         let has_table = summary.consumed < summary.produced || summary.verdict.is_some();
         if peaks.pending.produced > 0 && has_table {
             output::flush_notes();
-            print(format_args!(
-                "\nWhere the bytes were after {}, with the most pending (sent, not read back):\n",
+            let caption = format!(
+                "Where the bytes were after {}, with the most pending (sent, not read back):",
                 Seconds(peaks.pending.t)
-            ))?;
+            );
+            print(format_args!("\n{}\n", wrap(&caption, width).join("\n")))?;
             print(path::table(&peaks.pending, unwritten(&peaks.pending, peaks.growth())))?;
         }
         let tested = self.judgement.as_ref().and_then(|_| sentences::kernel_queues(outcome));
@@ -102,7 +104,7 @@ impl<'a> FloodResult<'a> {
         let try_next = self.try_next().map(|what| format!("Try next: {}.", renamed(&what, called())));
         print("")?;
         for text in [tested, Some(self.text()), verdict, try_next].into_iter().flatten() {
-            for line in wrap(&text, terminal_size().0.min(MAX_COLUMNS)) {
+            for line in wrap(&text, width) {
                 print(line)?;
             }
         }

@@ -16,7 +16,8 @@ pub(crate) fn chart(chart: &Chart) -> io::Result<()> {
 /// Prints a table under its caption.
 pub(crate) fn table(table: &Table) -> io::Result<()> {
     if !table.caption.is_empty() {
-        print(format_args!("{}:\n", table.caption))?;
+        sentence(&format!("{}:", table.caption))?;
+        print("")?;
     }
     print(table.to_text())
 }
