@@ -4,14 +4,14 @@
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
-use echoctl_audit::{AuditConfig, Error, Permitted, Preset};
+use echoctl_audit::{AuditConfig, Error};
 use echoctl_observe::ServerAddr;
 use echoctl_record::Verdict;
 use echoctl_testkit::{Running, eventually};
 use echoctl_trial::spawn::{Launch, ListenAt, Target};
 use echoctl_verdict::audit::figures;
 
-use crate::support::command::{SERVER, attack, config, launch};
+use crate::support::command::{SERVER, assert_nothing_reaches, attack, config, launch};
 
 /// Starts a command on a new path.
 fn start(command: &[&str]) -> Target {
@@ -68,17 +68,10 @@ fn a_process_that_takes_over_the_path_gets_nothing() {
     let descendants = target.unwrap().descendants();
     std::fs::remove_file(&path).unwrap();
     let trap = perl("SOCK_STREAM", "exit 7 if sysread($c, my $b, 1)");
-    let mut outsider = Running::start(Command::new("perl").args(["-e", &trap]).arg(&path));
+    let successor = Running::start(Command::new("perl").args(["-e", &trap]).arg(&path));
     eventually("the other process listens", || echoctl_observe::listener_at(&addr));
 
-    let config = AuditConfig {
-        permitted: Permitted::Target(descendants),
-        ..AuditConfig::new(addr, Preset::Raw.script("127.0.0.1"))
-    };
-    let error = config.attack(&AtomicBool::new(false), &mut |_| {}).unwrap_err();
-
-    assert!(matches!(error, Error::ListenerChanged(_)), "{error}");
-    assert!(outsider.is_running(), "it received bytes or a signal");
+    assert_nothing_reaches(successor, descendants, addr);
 }
 
 #[test]

@@ -6,8 +6,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use echoctl_audit::{AuditConfig, AuditOutcome, Error, Permitted, Preset};
+use echoctl_observe::ServerAddr;
 use echoctl_testkit::{Running, eventually};
-use echoctl_trial::spawn::{Launch, ListenAt, Target};
+use echoctl_trial::spawn::{Descendants, Launch, ListenAt, Target};
 
 /// The program with the servers (`server.rs` beside this file).
 pub(crate) const SERVER: &str = env!("CARGO_BIN_EXE_audit-test-server");
@@ -45,6 +46,19 @@ pub(crate) fn config(target: &Target) -> AuditConfig {
 /// Attacks a target with the default settings.
 pub(crate) fn attack(target: &Target) -> Result<AuditOutcome, Error> {
     config(target).attack(&AtomicBool::new(false), &mut |_| {})
+}
+
+/// Attacks a target, of which these are the processes, at an address that `successor` has taken over, and checks that it gets nothing.
+#[track_caller]
+pub(crate) fn assert_nothing_reaches(mut successor: Running, target: Descendants, addr: ServerAddr) {
+    let config = AuditConfig {
+        permitted: Permitted::Target(target),
+        ..AuditConfig::new(addr, Preset::Raw.script("127.0.0.1"))
+    };
+    let error = config.attack(&AtomicBool::new(false), &mut |_| {}).unwrap_err();
+
+    assert!(matches!(error, Error::ListenerChanged(_)), "{error}");
+    assert!(successor.is_running(), "it received bytes or a signal");
 }
 
 /// Starts a server of the test program that no target knows. A trap exits when it receives a byte.

@@ -112,11 +112,15 @@ impl Listeners {
         keys.find(|key| self.by_addr.get(key).is_some_and(|listener| covers(key.1, listener.v4, local)))
     }
 
+    fn reading_accepting(&mut self, namespace: usize, local: SocketAddr) -> Option<&mut ListenerReading> {
+        let key = self.accepting(namespace, local)?;
+        Some(&mut self.by_addr.get_mut(&key)?.reading)
+    }
+
     /// Counts a connection request to the socket that would accept it.
     pub(super) fn add_request(&mut self, namespace: usize, local: SocketAddr) {
-        let key = self.accepting(namespace, local);
-        if let Some(listener) = key.and_then(|key| self.by_addr.get_mut(&key)) {
-            listener.reading.syns_waiting += 1;
+        if let Some(reading) = self.reading_accepting(namespace, local) {
+            reading.syns_waiting += 1;
         }
     }
 
@@ -127,9 +131,8 @@ impl Listeners {
 
     /// Counts one of them, to the socket that would accept it.
     pub(super) fn add_connecting(&mut self, namespace: usize, server: SocketAddr) {
-        let key = self.accepting(namespace, server);
-        if let Some(listener) = key.and_then(|key| self.by_addr.get_mut(&key)) {
-            listener.reading.connecting += 1;
+        if let Some(reading) = self.reading_accepting(namespace, server) {
+            reading.connecting += 1;
         }
     }
 
