@@ -80,42 +80,30 @@ const USUAL: u64 = 1000;
 mod tests {
     use super::*;
 
-    const FIGURES: Figures = Figures {
-        accepted: 0,
-        server_read: 0,
-        server_written: 0,
-        inside_server: None,
-        drained: None,
-        drained_beyond_kernels: None,
-        memory_growth: Some(256 << 10),
-        slope: None,
-        amplification: None,
-        kernel_memory: Some(8 << 20),
-        stalled_seconds: 0.0,
-        attack_seconds: 0.0,
-        lost: None,
-    };
+    fn figures() -> Figures {
+        Figures { memory_growth: Some(256 << 10), kernel_memory: Some(8 << 20), ..Figures::default() }
+    }
 
     #[test]
     fn a_bounded_server_is_multiplied_by_a_thousand() {
         for (attacked, server, kernel) in [(1, "250 MiB", "7.8 GiB"), (100, "2.5 MiB", "80 MiB")] {
             let sentence =
-                Projection::new(Verdict::Bounded, None, &FIGURES, attacked).unwrap().sentence().unwrap();
+                Projection::new(Verdict::Bounded, None, &figures(), attacked).unwrap().sentence().unwrap();
 
             assert!(
                 sentence.contains(&format!("about {server} of server memory and {kernel} of kernel")),
                 "{sentence}"
             );
         }
-        let hidden = Figures { memory_growth: None, kernel_memory: None, ..FIGURES };
+        let hidden = Figures { memory_growth: None, kernel_memory: None, ..figures() };
         assert_eq!(Projection::new(Verdict::Bounded, None, &hidden, 1).unwrap().sentence(), None);
     }
 
     #[test]
     fn other_verdicts_are_multiplied_on_request_only() {
         for verdict in Verdict::ALL {
-            let usual = Projection::new(verdict, None, &FIGURES, 1);
-            let requested = Projection::new(verdict, Some(7), &FIGURES, 1).unwrap();
+            let usual = Projection::new(verdict, None, &figures(), 1);
+            let requested = Projection::new(verdict, Some(7), &figures(), 1).unwrap();
 
             assert_eq!(usual.is_some(), verdict == Verdict::Bounded, "{verdict}");
             assert_eq!((requested.connections, requested.server_memory), (7, Some(7 * 256 << 10)));
