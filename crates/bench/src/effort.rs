@@ -16,7 +16,7 @@ pub(crate) struct Effort {
 }
 
 impl Effort {
-    /// For the documentation: 15 minutes.
+    /// For the documentation: half an hour.
     pub(crate) fn full() -> Effort {
         Effort { rounds: 5, steady_rounds: 1, time: Duration::from_millis(700), is_quick: false }
     }

@@ -49,7 +49,7 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
              and a server that has stopped reading has to be watched for {STALL} s; one whose memory grows is given more input until there is no doubt. The rest of \
              a run is the phases with healthy clients, before and after, and the draining. The search of the memory (census) \
              depends on how much the server has, so it is given per 100 MiB, for servers in which there were at least {LEAST_SEARCHED} MiB. These \
-             are the servers of this page; `cargo xtask audit-table` measures the runs of others.",
+             are the servers of this page; `cargo xtask audit-table` measures others, and their median.",
         ),
         results: Some(results),
         goals: goals.into_iter().flatten().collect(),

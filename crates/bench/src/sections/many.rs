@@ -166,3 +166,63 @@ const HOW: &str = "64 connections, one 64-byte frame at a time on each; the next
                    on the CPUs of the servers, once free (the scheduler moves its threads) and once pinned (each of its threads stays \
                    on one CPU, in turn). Servers are never pinned by the benchmark. In brackets the ratio to the first row: for times, \
                    above 1 is slower.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Results with these frames per second and times (all three percentiles), free and pinned, by row.
+    fn results(rows: &[(&str, [f64; 2], [f64; 2])]) -> Results {
+        let columns = (0..2 * WIDTH).map(|_| Column::plain("", 0)).collect();
+        let mut results = Results::new(rows.iter().map(|(name, ..)| *name), columns);
+        for place in 0..2 {
+            results.fill(WIDTH * place, WIDTH, 1, |row| {
+                let (_, rates, times) = rows[row];
+                Ok(vec![rates[place], times[place], times[place], times[place]])
+            });
+        }
+        results
+    }
+
+    #[test]
+    fn a_goal_is_judged_where_it_is_further_from_being_met() {
+        let results = results(&[
+            ("echoctl", [300.0, 250.0], [60.0, 80.0]),
+            ("again", [300.0, 250.0], [60.0, 80.0]),
+            ("tokio-loop", [150.0, 200.0], [100.0, 100.0]),
+            ("threads", [200.0, 100.0], [90.0, 200.0]),
+        ]);
+
+        let goals = goals(&results, 2..4, "64 threads");
+
+        let found: Vec<_> =
+            goals.iter().map(|goal| (goal.what.as_str(), goal.measured.as_str(), goal.is_met)).collect();
+        assert_eq!(
+            found,
+            [
+                ("frames/s relative to tokio-loop, 64 connections, 64 threads, pinned", "1.25 ×", true),
+                ("frames/s relative to tokio-loop, 64 connections, 64 threads, pinned", "1.25 ×", true),
+                ("p50 relative to threads, 64 connections, 64 threads, free", "0.67 ×", true),
+                ("p99 relative to tokio-loop, 64 connections, 64 threads, pinned", "0.80 ×", true),
+                ("p99.9 relative to tokio-loop, 64 connections, 64 threads, pinned", "0.80 ×", true),
+            ]
+        );
+    }
+
+    #[test]
+    fn less_than_noise_is_no_miss_and_more_is_one() {
+        let with_peer = |time| {
+            let results = results(&[
+                ("echoctl", [100.0; 2], [100.0; 2]),
+                ("again", [100.0; 2], [100.0; 2]),
+                ("tokio-loop", [100.0; 2], [time; 2]),
+                ("threads", [100.0; 2], [200.0; 2]),
+            ]);
+            let met = |goal: &Goal| goal.is_met;
+            goals(&results, 2..4, "64 threads").iter().map(met).collect::<Vec<_>>()
+        };
+
+        assert_eq!(with_peer(96.0), [false, true, true, true, true]);
+        assert_eq!(with_peer(90.0), [false, true, true, false, false]);
+    }
+}

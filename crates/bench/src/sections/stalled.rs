@@ -41,7 +41,8 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
         text: format!(
             "200 peers send 64-byte lines as long as the server accepts them, at most {} MiB each \
              ({} MiB where the server does not stop reading), and read nothing; then one peer sends up to 1 GiB. Growth of the server's anonymous memory. Accepted bytes are in the kernel's queues, and \
-             under `off` in the server. `drop` accepts everything and stays within its limit. Limits are the defaults (1 MiB per queue).",
+             under `off` in the server. `drop` accepts everything and stays within its limit. Limits are the defaults (1 MiB per queue). \
+             For `io-uring`, its pool of 16 MiB per CPU is in the growth, as far as the peers have made use of it.",
             MOST >> 20,
             MOST_UNCHECKED >> 20
         ),

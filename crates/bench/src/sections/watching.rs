@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::Measured;
 use crate::effort::Effort;
@@ -27,7 +27,8 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
     Ok(Measured {
         title: "Watching",
         text: "The processor time of `echoctl watch --json --top 10`, one sample per second, beside a server with idle connections whose \
-               clients are on the same host: after its first sample, with all of its threads."
+               clients are on the same host: after its first sample, with all of its threads. Every sample has a cause for each connection, or \
+               the row stays empty."
             .to_owned(),
         results: Some(results),
         goals: goals.into_iter().flatten().collect(),
@@ -44,7 +45,13 @@ fn run(samples: u32, programs: &Programs) -> Result<Vec<f64>> {
     watch.next("sample")?;
     let process = watch.process()?;
     let (start, before) = (Instant::now(), process.processor_time()?.total());
-    (0..samples).try_for_each(|_| watch.next("sample").map(drop))?;
+    for _ in 0..samples {
+        let sample = watch.next("sample")?;
+        let judged =
+            sample["causes"].as_object().into_iter().flatten().filter_map(|(_, count)| count.as_u64());
+        let (judged, all) = (judged.sum::<u64>(), CONNECTIONS as u64);
+        ensure!(judged == all, "a sample has the causes of {judged} connections, not of all {all}");
+    }
     let (time, used) = (start.elapsed(), process.processor_time()?.total().saturating_sub(before));
     Ok(vec![used.as_secs_f64() * 1e3 / f64::from(samples), 100.0 * used.as_secs_f64() / time.as_secs_f64()])
 }

@@ -12,7 +12,6 @@
 
 mod buffers;
 
-use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
@@ -35,7 +34,7 @@ pub(crate) fn serve(listener: TcpListener) -> Result<()> {
     let (submitter, queue, mut completions) = ring.split();
     let buffers = Buffers::register(&submitter).context("cannot register buffers for io_uring")?;
     let mut server =
-        Server { listener, buffers, requests: Requests { submitter, queue }, starved: VecDeque::new() };
+        Server { listener, buffers, requests: Requests { submitter, queue }, starved: Vec::new() };
     server.accept()?;
     loop {
         server.requests.submit_and_wait()?;
@@ -51,8 +50,8 @@ struct Server<'a> {
     listener: TcpListener,
     buffers: Buffers,
     requests: Requests<'a>,
-    /// Connections that have bytes to be read, and there was no buffer for them.
-    starved: VecDeque<RawFd>,
+    /// Connections whose receive found no buffer. It takes one before it looks for bytes, so they may have none.
+    starved: Vec<RawFd>,
 }
 
 impl Server<'_> {
@@ -70,7 +69,7 @@ impl Server<'_> {
             Request::Receive(connection) => match (count, cqueue::buffer_select(flags)) {
                 (1.., Some(buffer)) => self.echo(connection, buffer, count as u32)?,
                 (1.., None) => bail!("bytes were received without a buffer"),
-                (NO_BUFFER, _) => self.starved.push_back(connection),
+                (NO_BUFFER, _) => self.starved.push(connection),
                 // The send before it has failed, and closed the connection.
                 (CANCELLED, _) => {}
                 _ => close(connection),
@@ -81,7 +80,8 @@ impl Server<'_> {
                 if !is_whole {
                     close(connection);
                 }
-                if let Some(starved) = self.starved.pop_front() {
+                // All of them, since those without bytes leave the buffer to the next.
+                for starved in std::mem::take(&mut self.starved) {
                     self.requests.push(&[receive(starved)])?;
                 }
             }
