@@ -5,7 +5,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::config::Config;
@@ -83,9 +82,8 @@ impl Server {
         let listener =
             tokio::net::TcpListener::from_std(listener).map_err(|source| Error::Listen { addr, source })?;
         let backend =
-            IoBackend::start(config.io).map_err(|source| Error::Start { what: "serving thread", source })?;
-        let workers = Handle::current().metrics().num_workers();
-        let shared = Arc::new(Shared::new(settings, workers, Box::new(emit)));
+            IoBackend::start(&config).map_err(|source| Error::Start { what: "serving threads", source })?;
+        let shared = Arc::new(Shared::new(settings, backend.places(), Box::new(emit)));
         shared.settings.attach(&shared);
         // It may have been changed after the line before the last.
         shared.apply_memory_limit();
@@ -97,11 +95,13 @@ impl Server {
             never = accept::accept(&listener, &shared, &backend) => match never {},
         }
 
-        drop((listener, backend));
+        drop(listener);
         drain(&shared).await;
         maintenance.abort();
         // It was aborted: there is no result to look at, only an end to wait for.
         let _ = maintenance.await;
+        // Its threads serve until here.
+        drop(backend);
         Ok(shared.stats())
     }
 }

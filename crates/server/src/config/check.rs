@@ -23,6 +23,7 @@ impl Config {
             (Setting::MaxFrame, number(self.max_frame), UNLIMITED),
             (Setting::QueueLimit, self.policy.limit().and_then(number), UNLIMITED),
             (Setting::MemoryLimit, Some(self.memory_limit), UNLIMITED),
+            (Setting::Workers, self.workers.and_then(number), Config::MOST_WORKERS as u64),
             (Setting::MaxConnections, number(self.max_connections), Config::MOST_CONNECTIONS as u64),
             (Setting::SendBuffer, self.send_buffer.and_then(number), buffer),
             (Setting::ReceiveBuffer, self.receive_buffer.and_then(number), buffer),
@@ -76,7 +77,7 @@ pub struct ConfigError {
     reason: String,
 }
 
-/// A setting that can be invalid: a field of [`Config`](crate::Config), a value of its policy, or the number of workers.
+/// A setting that can be invalid: a field of [`Config`](crate::Config), or a value of its policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Setting {
     /// [`framing`](crate::Config::framing).
@@ -107,7 +108,7 @@ pub enum Setting {
     ReceiveBuffer,
     /// [`stats_every`](crate::Config::stats_every).
     StatsEvery,
-    /// The threads of a [`runtime`](crate::runtime).
+    /// [`workers`](crate::Config::workers), or the threads of a [`runtime`](crate::runtime).
     Workers,
 }
 

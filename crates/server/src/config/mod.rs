@@ -29,6 +29,9 @@ pub struct Config {
     pub policy: Policy,
     /// I/O model. Default tasks.
     pub io: Io,
+    /// Number of threads that serve, with [`Io::Tasks`] only. Default one per core; at most
+    /// [`MOST_WORKERS`](Config::MOST_WORKERS).
+    pub workers: Option<usize>,
     /// Maximum number of bytes in reply queues and frame buffers, over all connections; at the limit the connection that
     /// buffers most is reset. Default 1 GiB; a caller that can see how much memory is left to the process sets a share of it.
     pub memory_limit: u64,
@@ -71,7 +74,7 @@ impl Config {
     /// The highest [`max_connections`](Config::max_connections): the kernel's default maximum of file descriptors per process
     /// (`fs.nr_open`).
     pub const MOST_CONNECTIONS: usize = 1 << 20;
-    /// Maximum number of threads of a [`runtime`](crate::runtime): more than the cores that one server could use.
+    /// The highest number of [`workers`](Config::workers), and of threads of a [`runtime`](crate::runtime): more than the cores that one server could use.
     pub const MOST_WORKERS: usize = 1024;
     /// The largest [`send_buffer`](Config::send_buffer) and [`receive_buffer`](Config::receive_buffer) in bytes: 1 GiB. The
     /// kernel stores twice the number in a signed 32-bit integer.
@@ -108,6 +111,7 @@ impl Default for Config {
             max_frame: Config::MAX_FRAME,
             policy: Policy::Await,
             io: Io::Tasks,
+            workers: None,
             memory_limit: Config::MEMORY_LIMIT,
             max_connections: Config::MAX_CONNECTIONS,
             idle_timeout: None,

@@ -10,20 +10,32 @@
 use super::Connection;
 use super::queued::Unwritten;
 use crate::close_reason::CloseReason;
+use crate::io::workers::places::PlaceIndex;
 
 /// Echoes complete frames until the peer closes its direction. An incomplete frame at the end is not echoed.
-pub(super) async fn echo(connection: &mut Connection) -> Result<Option<Unwritten>, CloseReason> {
+pub(super) async fn echo(connection: &mut Connection) -> Result<Leave, CloseReason> {
     loop {
         let complete = connection.complete_frames()?;
         if complete > 0 {
-            let unwritten = connection.write_all(complete).await?;
-            if unwritten.is_some() {
-                return Ok(unwritten);
+            if let Some(unwritten) = connection.write_all(complete).await? {
+                return Ok(Leave::ToQueue(unwritten));
             }
+        } else if let Some(place) = connection.better_place() {
+            return Ok(Leave::ToMove(place));
         } else if connection.read().await? == 0 {
-            return Ok(None);
+            return Ok(Leave::AtTheEnd);
         }
     }
+}
+
+/// Why a connection leaves this page.
+pub(super) enum Leave {
+    /// The peer has closed its direction, and all its complete frames are answered.
+    AtTheEnd,
+    /// The peer does not keep up, and the policy is not await.
+    ToQueue(Unwritten),
+    /// Another worker should serve it. Everything complete is answered.
+    ToMove(PlaceIndex),
 }
 
 #[cfg(test)]
@@ -65,7 +77,7 @@ mod tests {
     #[tokio::test]
     async fn a_busy_connection_yields_after_a_quantum() {
         let config = Config { framing: Framing::Raw, ..Config::default() };
-        let shared = Arc::new(Shared::new(Arc::new(Settings::new(config)), 0, Box::new(|_| ())));
+        let shared = Arc::new(Shared::new(Arc::new(Settings::new(config)), Arc::default(), Box::new(|_| ())));
         let (connection, index) = busy_connection(&shared);
         let received = || shared.table.entry(index).totals().received;
 
@@ -79,7 +91,7 @@ mod tests {
         }
 
         assert!(longest > 0, "it ran");
-        let most = u64::from(QUANTUM) + LARGE_READ as u64;
+        let most = u64::from(QUANTUM) * 1024 + LARGE_READ as u64;
         assert!(longest <= most, "{longest} bytes without a yield, {most} allowed");
     }
 }

@@ -20,18 +20,21 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use echoctl_proto::FrameDecoder;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 pub(crate) use self::blocking::{BlockingConnection, Progress};
 pub use self::reply_queue::ReplyQueue;
 
+use self::direct::Leave;
 use self::frames::{FrameBuffer, Need, Room};
 use self::queued::{CaughtUp, Unwritten};
 use self::read_size::{READ, ReadSize};
 use crate::close_reason::CloseReason;
+use crate::io::workers::places::{PlaceIndex, Stay};
 use crate::settings::Settings;
-use crate::sys;
+use crate::sys::{self, Descriptor};
 use crate::table::{ConnectionHandle, NoRoom};
 
 /// A connection with a peer, by a socket of tokio's, or by [one that blocks](BlockingConnection).
@@ -42,8 +45,9 @@ pub(crate) struct Connection<S = TcpStream> {
     frames: FrameBuffer,
     decoder: FrameDecoder,
     read_size: ReadSize,
-    /// Bytes read since the connection last let others run.
-    quantum_used: u32,
+    stay: Stay,
+    /// KiB read since the connection last let others run; each read counts as a whole number of them.
+    quantum_used: u16,
     /// Whether it waits to write the rest of some frames under await.
     is_blocked: bool,
     /// Whether the first complete frame may be its name.
@@ -58,11 +62,18 @@ impl<S> Connection<S> {
             frames: FrameBuffer::new(config.longest_frame(), room),
             decoder: FrameDecoder::new(config.framing, config.longest_payload()),
             read_size: ReadSize::default(),
+            stay: Stay::default(),
             quantum_used: 0,
             is_blocked: false,
             may_be_named: config.names,
             handle,
         }
+    }
+
+    /// Counts it at the worker that is to serve it.
+    pub(crate) fn at(mut self, place: PlaceIndex) -> Connection<S> {
+        self.handle.set_place(place);
+        self
     }
 
     /// Closes the connection, which ended with `end`.
@@ -106,7 +117,17 @@ impl<S> Connection<S> {
 }
 
 impl Connection {
-    /// Serves until the connection closes.
+    /// Serves the connection in a task of its worker.
+    pub(crate) fn spawn(self) {
+        let runtime = self.handle.place().map(|place| place.runtime().clone());
+        // The task needs no other owner than the table, which closes the connection, and thereby ends the task, and waits for it.
+        match runtime {
+            Some(runtime) => drop(runtime.spawn(self.serve())),
+            None => drop(tokio::spawn(self.serve())),
+        }
+    }
+
+    /// Serves until the connection closes, or another worker serves it.
     #[allow(
         clippy::manual_async_fn,
         reason = "an async fn would store its argument twice: 100 bytes per connection"
@@ -115,8 +136,13 @@ impl Connection {
         async move {
             let end = loop {
                 let unwritten = match direct::echo(&mut self).await {
-                    Ok(Some(unwritten)) => unwritten,
-                    Ok(None) => break Ok(()),
+                    Ok(Leave::ToQueue(unwritten)) => unwritten,
+                    Ok(Leave::AtTheEnd) => break Ok(()),
+                    Ok(Leave::ToMove(place)) => match self.move_to(place) {
+                        Ok(true) => return self.spawn(),
+                        Ok(false) => continue,
+                        Err(reason) => break Err(reason),
+                    },
                     Err(reason) => break Err(reason),
                 };
                 // Boxed, so that a connection without a queue reserves no memory for its state.
@@ -128,6 +154,27 @@ impl Connection {
             };
             self.close(end);
         }
+    }
+
+    /// The worker that should serve the connection from now on, if that is another one. It is asked before each read.
+    fn better_place(&mut self) -> Option<PlaceIndex> {
+        self.stay.next(self.handle.places(), self.handle.place()?, || sys::cpu::incoming(&self.stream))
+    }
+
+    /// Registers the socket with the worker at `place`, by a second descriptor, so that the connection remains as it is if that
+    /// fails. Returns whether it was done: then it must run there.
+    fn move_to(&mut self, place: PlaceIndex) -> Result<bool, CloseReason> {
+        self.before_waiting(0, false)?;
+        let places = self.handle.places().clone();
+        let Some(worker) = places.at(place) else { return Ok(false) };
+        let _context = worker.runtime().enter();
+        let registered =
+            SockRef::from(&self.stream).try_clone().and_then(|socket| TcpStream::from_std(socket.into()));
+        let Ok(stream) = registered else { return Ok(false) };
+        self.handle.entry().replace_descriptor(Descriptor::of(&stream));
+        self.stream = stream;
+        self.handle.set_place(place);
+        Ok(true)
     }
 
     /// Reads what has arrived, and waits if nothing has. Returns the number of bytes, 0 at the end of the stream.
@@ -180,7 +227,7 @@ impl Connection {
             Poll::Ready(Ok(())) => {
                 let (count, room) = (room.filled().len(), room.capacity());
                 self.record_read(count, room);
-                self.quantum_used = self.quantum_used.saturating_add(count as u32);
+                self.quantum_used = self.quantum_used.saturating_add(count.div_ceil(1024) as u16);
                 Poll::Ready(Ok(count))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
@@ -316,7 +363,7 @@ fn poll_yield(cx: &mut Context<'_>) -> Poll<()> {
     pin!(tokio::task::yield_now()).poll(cx)
 }
 
-/// Bytes that a connection reads before it lets others run: eight ordinary reads, or four large ones. Each yield costs a poll of
+/// KiB that a connection reads before it lets others run: eight ordinary reads, or four large ones. Each yield costs a poll of
 /// all sockets, and each byte delays the other connections. Measured on 2 cores, with 8 peers that ping while 16 others stream,
 /// and as throughput of 32 streams relative to a loop that leaves yielding to tokio (64 reads):
 ///
@@ -327,7 +374,7 @@ fn poll_yield(cx: &mut Context<'_>) -> Poll<()> {
 /// | 1 MiB | 7.0 ms | 1.06 |
 /// | 2 MiB | 13.9 ms | 1.03 |
 /// | tokio's | 29.8 ms | 1 |
-pub(crate) const QUANTUM: u32 = 8 * READ as u32;
+pub(crate) const QUANTUM: u16 = (8 * READ / 1024) as u16;
 
 #[cfg(test)]
 mod tests {

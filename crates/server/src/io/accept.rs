@@ -14,12 +14,13 @@ use tokio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use super::one_thread::OneThread;
 use super::threads;
-use crate::config::Io;
+use super::workers::{Places, Workers};
+use crate::config::{Config, Io};
 use crate::connection::Connection;
 use crate::connection::frames::Room;
 use crate::event::Event;
 use crate::process;
-use crate::sys::{AsRaw, Descriptor};
+use crate::sys::{self, AsRaw, Descriptor};
 use crate::table::{ConnectionHandle, Shared};
 
 /// Accepts until the future is dropped.
@@ -51,8 +52,8 @@ pub(crate) async fn accept(listener: &TcpListener, shared: &Arc<Shared>, backend
 
 /// Serves connections in one of the I/O models.
 pub(crate) enum IoBackend {
-    /// One task per connection.
-    Tasks,
+    /// One task per connection, on worker threads.
+    Tasks(Workers),
     /// One thread per connection.
     Threads,
     /// One thread for all connections.
@@ -62,9 +63,9 @@ pub(crate) enum IoBackend {
 
 impl IoBackend {
     /// Prepares for connections.
-    pub(crate) fn start(io: Io) -> io::Result<IoBackend> {
-        Ok(match io {
-            Io::Tasks => IoBackend::Tasks,
+    pub(crate) fn start(config: &Config) -> io::Result<IoBackend> {
+        Ok(match config.io {
+            Io::Tasks => IoBackend::Tasks(Workers::start(config.workers)?),
             Io::Threads => IoBackend::Threads,
             #[cfg(unix)]
             Io::OneThread => IoBackend::OneThread(OneThread::start()?),
@@ -74,15 +75,24 @@ impl IoBackend {
         })
     }
 
+    /// The workers that run tasks.
+    pub(crate) fn places(&self) -> Arc<Places> {
+        match self {
+            IoBackend::Tasks(workers) => workers.places().clone(),
+            _ => Arc::default(),
+        }
+    }
+
     fn spawn(&self, shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
         // Only Linux inherits these options from the listening socket. An error means that the peer has gone.
         #[cfg(not(target_os = "linux"))]
         let _ = (stream.set_nodelay(true), socket2::SockRef::from(&stream).set_out_of_band_inline(true));
         match self {
-            IoBackend::Tasks => {
-                // The task needs no other owner than the table, which closes the connection, and thereby ends the task, and waits
-                // for it.
-                tokio::spawn(open(shared, stream, peer, Room::Lent)?.serve());
+            IoBackend::Tasks(workers) => {
+                let stream = stream.into_std()?;
+                let place = workers.places().choose(sys::cpu::incoming(&stream));
+                let stream = workers.register(stream, place)?;
+                open(shared, stream, peer, Room::Lent)?.at(place).spawn();
                 Ok(())
             }
             // Made blocking before it is added to the table: if that fails, the socket closes and has no entry.

@@ -1,7 +1,8 @@
-//! Sockets: listening, accepting, and the I/O models other than one task per connection.
+//! Sockets: listening, accepting, and the I/O models.
 
 pub(crate) mod accept;
 pub(crate) mod listener;
 #[cfg(unix)]
 mod one_thread;
 mod threads;
+pub(crate) mod workers;

@@ -3,6 +3,7 @@
 //! Each call is made in one place, in a safe function, with a safety argument.
 #![allow(unsafe_code)]
 
+pub(crate) mod cpu;
 #[cfg(not(all(test, echoctl_loom)))]
 mod descriptor;
 

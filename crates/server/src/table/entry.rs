@@ -143,6 +143,13 @@ impl Entry {
         }
     }
 
+    /// The connection's socket has another descriptor from now on. The one before may be closed after this call, not before.
+    pub(crate) fn replace_descriptor(&self, descriptor: Descriptor) {
+        if let Some(socket) = &mut *self.socket() {
+            socket.descriptor = descriptor;
+        }
+    }
+
     /// Records how many bytes the connection buffers.
     pub(crate) fn set_buffered(&self, bytes: usize) {
         self.buffered.store(bytes, Relaxed);

@@ -14,6 +14,7 @@ use super::{CloseCause, Entry, NoRoom, Shared, Vacated};
 use crate::close_reason::CloseReason;
 use crate::config::Config;
 use crate::event::Event;
+use crate::io::workers::places::{NO_PLACE, Place, PlaceIndex, Places};
 use crate::process::{GROWTH_HEADROOM, check_available};
 use crate::settings::Settings;
 
@@ -21,13 +22,15 @@ use crate::settings::Settings;
 pub(crate) struct ConnectionHandle {
     shared: Arc<Shared>,
     index: u32,
+    /// The worker that counts it.
+    place: PlaceIndex,
     is_vacated: bool,
 }
 
 impl ConnectionHandle {
     /// The handle to the entry at `index`, which was just inserted.
     pub(crate) fn new(shared: Arc<Shared>, index: u32) -> ConnectionHandle {
-        ConnectionHandle { shared, index, is_vacated: false }
+        ConnectionHandle { shared, index, place: NO_PLACE, is_vacated: false }
     }
 
     /// Counts bytes read from the peer.
@@ -100,9 +103,26 @@ impl ConnectionHandle {
         self.shared.account.buffered()
     }
 
-    /// Whether there are more threads than connections, so that no other connection waits for the thread of this one.
+    /// The worker that serves the connection, if a worker does.
+    pub(crate) fn place(&self) -> Option<&Place> {
+        self.shared.places.at(self.place)
+    }
+
+    /// All workers.
+    pub(crate) fn places(&self) -> &Arc<Places> {
+        &self.shared.places
+    }
+
+    /// Counts the connection at `place` from now on.
+    pub(crate) fn set_place(&mut self, place: PlaceIndex) {
+        self.place().inspect(|before| before.leave());
+        self.place = place;
+        self.place().inspect(|place| place.enter());
+    }
+
+    /// Whether its worker serves no other connection.
     pub(crate) fn has_thread_to_itself(&self) -> bool {
-        self.shared.table.open() < self.shared.workers
+        self.place().is_some_and(Place::has_one_connection)
     }
 
     /// The server's settings as they are now.
@@ -162,6 +182,7 @@ impl Drop for ConnectionHandle {
             let panicked = thread::panicking();
             self.report(&vacated, if panicked { CloseReason::Panicked } else { CloseCause::Shutdown.into() });
         }
+        self.set_place(NO_PLACE);
         self.shared.table.released();
     }
 }
@@ -184,7 +205,8 @@ mod tests {
                 log.lock().unwrap().push(reason.name());
             }
         };
-        let shared = Arc::new(Shared::new(Arc::new(Settings::new(Config::default())), 0, Box::new(emit)));
+        let shared =
+            Arc::new(Shared::new(Arc::new(Settings::new(Config::default())), Arc::default(), Box::new(emit)));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let index = shared.table.insert(Descriptor::of(&socket), socket.peer_addr().unwrap(), 0).unwrap();

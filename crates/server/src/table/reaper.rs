@@ -113,7 +113,8 @@ mod tests {
         fn new(config: Config) -> Stalled {
             let (peer, socket) = pair();
             socket.set_nonblocking(true).unwrap();
-            let shared = Arc::new(Shared::new(Arc::new(Settings::new(config)), 0, Box::new(|_| ())));
+            let shared =
+                Arc::new(Shared::new(Arc::new(Settings::new(config)), Arc::default(), Box::new(|_| ())));
             let index = shared.table.insert(Descriptor::of(&socket), peer.local_addr().unwrap(), 0).unwrap();
             let handle = ConnectionHandle::new(shared.clone(), index);
             let stalled = Stalled { shared, handle, index, socket, peer };

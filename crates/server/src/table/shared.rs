@@ -9,6 +9,7 @@ use crate::account::Account;
 use crate::close_reason::CloseReason;
 use crate::config::Config;
 use crate::event::{Event, Stats};
+use crate::io::workers::Places;
 use crate::settings::Settings;
 
 /// Receives the server's [`Event`]s.
@@ -23,8 +24,8 @@ pub(crate) struct Shared {
     pub(crate) emit: EventSink,
     /// Milliseconds since `started`, at the last sweep of the reaper.
     clock: AtomicU32,
-    /// Number of threads that run the connections' tasks.
-    pub(crate) workers: usize,
+    /// The workers that run the connections' tasks.
+    pub(crate) places: Arc<Places>,
     started: Instant,
     /// Bytes counted against the memory limit.
     pub(crate) account: Account,
@@ -33,7 +34,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(settings: Arc<Settings>, workers: usize, emit: EventSink) -> Shared {
+    pub(crate) fn new(settings: Arc<Settings>, places: Arc<Places>, emit: EventSink) -> Shared {
         let config = settings.config();
         Shared {
             table: ConnectionTable::new(config.max_connections),
@@ -42,7 +43,7 @@ impl Shared {
             settings,
             emit,
             clock: AtomicU32::new(0),
-            workers,
+            places,
             started: Instant::now(),
             choosing: Mutex::default(),
         }

@@ -40,6 +40,7 @@ impl TestServer {
             send_buffer: Some(KERNEL_BUFFER),
             receive_buffer: Some(KERNEL_BUFFER),
             stats_every: Some(Duration::from_millis(2)),
+            workers: Some(WORKERS),
             ..config
         };
         let server = Server::bind(config).unwrap();
@@ -48,9 +49,8 @@ impl TestServer {
         let sink = log.clone();
         let emit = move |event| sink.lock().unwrap().record(event);
         let shutdown = async { drop(stopped.await) };
-        let thread = thread::spawn(move || {
-            runtime(Some(WORKERS)).unwrap().block_on(server.serve(emit, shutdown)).unwrap()
-        });
+        let thread =
+            thread::spawn(move || runtime(Some(1)).unwrap().block_on(server.serve(emit, shutdown)).unwrap());
         TestServer { addr, control, log, stop: Some(stop), thread: Some(thread) }
     }
 
@@ -247,7 +247,7 @@ pub(crate) const READ: u64 = 64 * 1024;
 /// segments.
 pub(crate) const SEGMENTS: u64 = 2 * ReplyQueue::SEGMENT as u64 + 1000;
 
-/// Bytes by which the memory limit may be exceeded: what one large read left over, for each of the runtime's workers.
+/// Bytes by which the memory limit may be exceeded: what one large read left over, for each of the workers.
 pub(crate) const OVERSHOOT: u64 = WORKERS as u64 * 128 * 1024;
 
 /// Threads of the runtime.

@@ -69,7 +69,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     let config = args.config(addresses.server, args.memory())?;
     // If it cannot be raised, the server accepts fewer connections and reports when it runs out of file descriptors.
     let _ = raise_descriptor_limit();
-    let runtime = runtime(None).map_err(serve::failure)?;
+    let runtime = runtime(Some(1)).map_err(serve::failure)?;
     let server = Server::bind(config).map_err(serve::failure)?;
     let (control, addr, config) = (server.control(), server.local_addr(), server.config().clone());
     let page = runtime.block_on(ClassPage::bind(addresses.page, Access::new()?)).map_err(page_failure)?;

@@ -106,11 +106,11 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = IoMode::Tasks, value_name = "NAME", hide_default_value = true, hide_possible_values = true, long_help = io_models(), help_heading = "I/O")]
     io: IoMode,
 
-    /// Runtime threads, with --io tasks only [default: one per core]
+    /// Worker threads, with --io tasks only [default: one per core]
     ///
     /// At most 1024.
     #[arg(long, value_parser = number::<u16>(1..=Config::MOST_WORKERS as u64), value_name = "N", help_heading = "I/O", hide_short_help = true)]
-    pub(super) workers: Option<u16>,
+    workers: Option<u16>,
 
     /// Send buffer size, SO_SNDBUF [default: sized by the kernel]
     ///
@@ -208,6 +208,7 @@ impl Args {
             max_frame: self.max_frame,
             policy: self.policy(self.backpressure),
             io: self.io(),
+            workers: self.workers.map(usize::from),
             memory_limit: memory.limit,
             max_connections: self.max_connections as usize,
             idle_timeout: self.idle_timeout,

@@ -31,7 +31,8 @@ pub(crate) fn run(args: Args) -> Outcome {
     // If it cannot be raised, the server accepts fewer connections and reports when it runs out of file descriptors.
     let _ = raise_descriptor_limit();
 
-    let runtime = runtime(args.workers.map(usize::from)).map_err(failure)?;
+    // It accepts; the server starts the threads that serve.
+    let runtime = runtime(Some(1)).map_err(failure)?;
     let server = Server::bind(config).map_err(failure)?;
     let drain = server.config().drain;
     // Before the terminal is changed, and before the server reports that it listens.

@@ -1,0 +1,208 @@
+//! Which worker serves a connection: the rules, and what they look at.
+//!
+//! 1. The **home** of a connection is the worker of the CPU where its packets arrive.
+//! 2. It is served at home, unless that worker has more than its share of the connections already ([`SHARE`], [`SLACK`]): clients that
+//!    all run on one CPU, or a network card that delivers to one, must not leave the other workers idle.
+//! 3. A worker that is busy while another one is idle hands over connections that are active, one at a time, as long as that leaves
+//!    each of the two with some ([`Places::balance`]).
+//!
+//! A connection that has moved stays for a while ([`LATER_LOOKS`]), so that it does not chase a client that moves all the time.
+
+use std::ptr;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+/// All workers of a server. None in the I/O models that have none.
+#[derive(Debug, Default)]
+pub(crate) struct Places(Box<[Place]>);
+
+/// Number of a worker among the [`Places`].
+pub(crate) type PlaceIndex = u16;
+
+/// The number of none.
+pub(crate) const NO_PLACE: PlaceIndex = PlaceIndex::MAX;
+
+/// One worker, as the rules see it.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(crate) struct Place {
+    runtime: Handle,
+    /// The CPU that its thread is pinned to.
+    cpu: Option<usize>,
+    /// Connections that it serves.
+    connections: AtomicUsize,
+    /// Those that have read since the last [balance](Places::balance).
+    active: AtomicU32,
+    /// Number of that interval, modulo 256.
+    interval: AtomicU8,
+    /// The worker that the next connection to read here should move to, or [`NOWHERE`].
+    relief: AtomicU32,
+}
+
+impl Places {
+    /// Workers with these runtimes, and the CPUs that they are pinned to.
+    pub(crate) fn new(workers: impl Iterator<Item = (Handle, Option<usize>)>) -> Places {
+        let place = |(runtime, cpu)| Place {
+            runtime,
+            cpu,
+            connections: AtomicUsize::new(0),
+            active: AtomicU32::new(0),
+            interval: AtomicU8::new(1),
+            relief: AtomicU32::new(NOWHERE),
+        };
+        Places(workers.map(place).collect())
+    }
+
+    /// The worker at `index`.
+    pub(crate) fn at(&self, index: PlaceIndex) -> Option<&Place> {
+        self.0.get(usize::from(index))
+    }
+
+    /// The worker for a new connection whose packets arrive at `cpu`.
+    pub(crate) fn choose(&self, cpu: Option<usize>) -> PlaceIndex {
+        let least = (0..self.0.len()).min_by_key(|&i| self.0[i].connections()).unwrap_or_default();
+        let home = self.home(cpu).filter(|&home| self.0[home].has_room(&self.0[least]));
+        home.unwrap_or(least) as PlaceIndex
+    }
+
+    /// The worker to which the connection at `here` should move, whose packets arrive at `cpu`.
+    fn better(&self, here: &Place, cpu: Option<usize>) -> Option<usize> {
+        self.home(cpu).filter(|&home| !ptr::eq(&raw const self.0[home], here) && self.0[home].has_room(here))
+    }
+
+    /// Compares how `busy` the workers are (each one's busy time since the last call, of `interval`), and has the busiest one hand
+    /// over a connection to the least busy one, if that helps.
+    pub(crate) fn balance(&self, busy: &[Duration], interval: Duration) {
+        let active: Vec<u32> = self.0.iter().map(Place::next_interval).collect();
+        let indices = 0..self.0.len().min(busy.len());
+        let (Some(most), Some(least)) =
+            (indices.clone().max_by_key(|&i| busy[i]), indices.min_by_key(|&i| busy[i]))
+        else {
+            return;
+        };
+        if busy[most] > interval.mul_f64(BUSY)
+            && busy[least] < interval.mul_f64(IDLE)
+            && active[most] > active[least] + 1
+        {
+            self.0[most].relief.store(least as u32, Relaxed);
+        }
+    }
+
+    /// The time that each worker was busy since its start.
+    pub(crate) fn busy_times(&self) -> Vec<Duration> {
+        self.0.iter().map(|place| place.runtime.metrics().worker_total_busy_duration(0)).collect()
+    }
+
+    /// Number of workers.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn home(&self, cpu: Option<usize>) -> Option<usize> {
+        let cpu = cpu?;
+        self.0.iter().position(|place| place.cpu == Some(cpu))
+    }
+}
+
+impl Place {
+    /// Runs tasks of the connections at this place.
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// Counts a connection that comes.
+    pub(crate) fn enter(&self) {
+        self.connections.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a connection that leaves.
+    pub(crate) fn leave(&self) {
+        self.connections.fetch_sub(1, Relaxed);
+    }
+
+    /// Whether it serves a single connection.
+    pub(crate) fn has_one_connection(&self) -> bool {
+        self.connections() == 1
+    }
+
+    /// Whether it has no more than its share of the connections, compared with another one.
+    fn has_room(&self, other: &Place) -> bool {
+        self.connections() <= SHARE * other.connections() + SLACK
+    }
+
+    fn connections(&self) -> usize {
+        self.connections.load(Relaxed)
+    }
+
+    /// Ends an interval. Returns the number of connections that were active in it.
+    fn next_interval(&self) -> u32 {
+        self.relief.store(NOWHERE, Relaxed);
+        // Wraps around. A connection that was last active 256 intervals ago is then not counted once.
+        self.interval.fetch_add(1, Relaxed);
+        self.active.swap(0, Relaxed)
+    }
+}
+
+/// When a connection was active, and when to ask next whether it is at its place.
+#[derive(Debug)]
+pub(crate) struct Stay {
+    /// The last interval in which it was active.
+    interval: u8,
+    /// Reads until it is asked.
+    reads_left: u8,
+}
+
+impl Default for Stay {
+    fn default() -> Stay {
+        Stay { interval: 0, reads_left: FIRST_LOOK }
+    }
+}
+
+impl Stay {
+    /// Notes that the connection is about to read at `here`. Returns where it should move first, if it should. `cpu` tells where
+    /// its packets arrive.
+    pub(crate) fn next(
+        &mut self,
+        places: &Places,
+        here: &Place,
+        cpu: impl FnOnce() -> Option<usize>,
+    ) -> Option<PlaceIndex> {
+        let interval = here.interval.load(Relaxed);
+        if self.interval != interval {
+            self.interval = interval;
+            here.active.fetch_add(1, Relaxed);
+        }
+        if here.relief.load(Relaxed) != NOWHERE {
+            let relief = here.relief.swap(NOWHERE, Relaxed);
+            if relief != NOWHERE {
+                return Some(relief as PlaceIndex);
+            }
+        }
+        self.reads_left -= 1;
+        if self.reads_left > 0 {
+            return None;
+        }
+        let better = places.better(here, cpu());
+        self.reads_left = LATER_LOOKS;
+        better.map(|place| place as PlaceIndex)
+    }
+}
+
+/// A worker may have this many times the connections of another one, and some more, before it gets no more by where packets arrive.
+const SHARE: usize = 2;
+const SLACK: usize = 8;
+
+/// Parts of the time from which a worker counts as busy, and below which as idle.
+const BUSY: f64 = 0.9;
+const IDLE: f64 = 0.5;
+
+/// Reads until a connection is first asked where its packets arrive, and after which it is asked again. To ask costs a tenth of
+/// an echo, and to move as much as some echoes.
+const FIRST_LOOK: u8 = 32;
+const LATER_LOOKS: u8 = 255;
+
+/// No worker.
+const NOWHERE: u32 = u32::MAX;
