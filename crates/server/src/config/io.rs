@@ -5,7 +5,8 @@ use std::fmt;
 /// I/O model: how the server waits for its sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Io {
-    /// One async task per connection, on one thread per core (epoll). A waiting connection costs about a kilobyte.
+    /// One async task per connection, on one thread per core (epoll), where its packets arrive. A waiting connection costs about a
+    /// kilobyte.
     #[default]
     Tasks,
     /// One thread per connection, with blocking calls. Backpressure comes for free, since a thread that is blocked in a write

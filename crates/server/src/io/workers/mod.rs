@@ -15,12 +15,12 @@
 pub(crate) mod places;
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::{iter, mem};
 
 use tokio::net::TcpStream;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
 use self::places::PlaceIndex;
@@ -54,16 +54,15 @@ impl Workers {
             true => allowed.into_iter().map(Some).collect(),
             false => iter::repeat_n(None, count).collect(),
         };
-        let runtimes: Vec<Runtime> = (0..count)
-            .map(|_| Builder::new_current_thread().enable_io().enable_time().build())
-            .collect::<io::Result<_>>()?;
-        let handles = runtimes.iter().map(|runtime| runtime.handle().clone());
-        let places = Arc::new(Places::new(handles.zip(cpus.iter().copied())));
         // Those that were started exit when one cannot be.
-        let mut workers = Workers { threads: Vec::new(), places };
-        for (runtime, cpu) in iter::zip(runtimes, cpus) {
-            workers.threads.push(Worker::start(runtime, cpu)?);
+        let mut workers = Workers { threads: Vec::new(), places: Arc::default() };
+        let mut places = Vec::new();
+        for cpu in cpus {
+            let (worker, runtime) = Worker::start(cpu)?;
+            workers.threads.push(worker);
+            places.push((runtime, cpu));
         }
+        workers.places = Arc::new(Places::new(places));
         Ok(workers)
     }
 
@@ -83,15 +82,24 @@ impl Workers {
 }
 
 impl Worker {
-    fn start(runtime: Runtime, cpu: Option<usize>) -> io::Result<Worker> {
+    /// Starts a thread, and returns it with its runtime, which it builds and drops itself: a runtime must not be dropped by a task.
+    fn start(cpu: Option<usize>) -> io::Result<(Worker, Handle)> {
         check_thread_headroom()?;
+        let (built, runtime) = mpsc::sync_channel(1);
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new().name("worker".to_owned()).spawn(move || {
             cpu.into_iter().for_each(sys::cpu::pin_to);
-            // Nothing is ever sent: the channel closes.
-            let _ = runtime.block_on(stopped);
+            let runtime = Builder::new_current_thread().enable_io().enable_time().build();
+            // The receiver waits for it.
+            let _ = built
+                .send(runtime.as_ref().map(|runtime| runtime.handle().clone()).map_err(|error| error.kind()));
+            if let Ok(runtime) = runtime {
+                // Nothing is ever sent: the channel closes.
+                let _ = runtime.block_on(stopped);
+            }
         })?;
-        Ok(Worker { thread, stop })
+        let runtime = runtime.recv().map_err(|_| io::Error::other("the thread has exited"))??;
+        Ok((Worker { thread, stop }, runtime))
     }
 }
 
@@ -103,4 +111,116 @@ impl Drop for Workers {
             let _ = thread.join();
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+    use echoctl_proto::Framing;
+    use echoctl_testkit::{eventually, pair};
+
+    use super::*;
+    use crate::connection::Connection;
+    use crate::connection::frames::Room;
+    use crate::policy::Policy;
+    use crate::settings::Settings;
+    use crate::sys::Descriptor;
+    use crate::table::{ConnectionHandle, Shared};
+
+    /// Workers, and a connection that the first one serves.
+    struct Served {
+        client: TcpStream,
+        places: Arc<Places>,
+        shared: Arc<Shared>,
+        _workers: Workers,
+    }
+
+    impl Served {
+        fn start(workers: Option<usize>, config: Config) -> Served {
+            let workers = Workers::start(workers).unwrap();
+            let places = workers.places().clone();
+            let shared =
+                Arc::new(Shared::new(Arc::new(Settings::new(config)), places.clone(), Box::new(|_| ())));
+            let (client, socket) = pair();
+            socket.set_nonblocking(true).unwrap();
+            let stream = workers.register(socket, 0).unwrap();
+            let index = shared.table.insert(Descriptor::of(&stream), stream.peer_addr().unwrap(), 0).unwrap();
+            Connection::new(stream, ConnectionHandle::new(shared.clone(), index), Room::Lent).at(0).spawn();
+            Served { client, places, shared, _workers: workers }
+        }
+
+        /// Sends a frame and reads it back.
+        fn echo(&mut self) {
+            self.client.write_all(b"x\n").unwrap();
+            let mut back = [0; 2];
+            self.client.read_exact(&mut back).unwrap();
+            assert_eq!(&back, b"x\n");
+        }
+    }
+
+    #[test]
+    fn a_connection_follows_its_packets_to_another_cpu() {
+        let cpus = sys::cpu::allowed();
+        let cores = thread::available_parallelism().unwrap().get();
+        if cpus.len() < 2 || cpus.len() != cores {
+            eprintln!("skipped: it needs two CPUs, and as many as workers");
+            return;
+        }
+        let mut served = Served::start(None, Config::default());
+
+        for (place, &cpu) in cpus.iter().enumerate().rev() {
+            sys::cpu::pin_to(cpu);
+            eventually(&format!("CPU {cpu} serves it"), || {
+                served.echo();
+                served.places.at(place as PlaceIndex).unwrap().has_one_connection()
+            });
+        }
+        drop(served.client);
+        eventually("it has closed", || served.shared.table.open() == 0);
+        assert!(!served.places.at(0).unwrap().has_one_connection(), "it is no longer counted");
+    }
+
+    #[test]
+    fn no_byte_is_lost_by_moving_under_any_policy() {
+        let limit = 64 * 1024;
+        for policy in [
+            Policy::Await,
+            Policy::Off,
+            Policy::Bounded { limit },
+            Policy::Watermark { limit, resume_at: limit / 2 },
+        ] {
+            let config = Config { policy, framing: Framing::U16, ..Config::default() };
+            let Served { client, places, _workers, .. } = &Served::start(Some(2), config);
+            let is_done = AtomicBool::new(false);
+            let frame = |number: u32| {
+                let payload: Vec<u8> = (0..number % 5000).map(|i| (number + i) as u8).collect();
+                [&(payload.len() as u16).to_be_bytes()[..], &payload].concat()
+            };
+
+            thread::scope(|scope| {
+                // Each read of the connection moves it.
+                scope.spawn(|| {
+                    while !is_done.load(Relaxed) {
+                        (0..2).for_each(|from| places.at(from).unwrap().hand_one_to(1 - from));
+                        thread::yield_now();
+                    }
+                });
+                scope.spawn(|| {
+                    (0..FRAMES).try_for_each(|number| (&*client).write_all(&frame(number))).unwrap()
+                });
+                for number in 0..FRAMES {
+                    let expected = frame(number);
+                    let mut back = vec![0; expected.len()];
+                    (&*client).read_exact(&mut back).unwrap();
+                    assert!(back == expected, "{policy}: frame {number}");
+                }
+                is_done.store(true, Relaxed);
+            });
+        }
+    }
+
+    const FRAMES: u32 = 4000;
 }

@@ -44,7 +44,7 @@ pub(crate) struct Place {
 
 impl Places {
     /// Workers with these runtimes, and the CPUs that they are pinned to.
-    pub(crate) fn new(workers: impl Iterator<Item = (Handle, Option<usize>)>) -> Places {
+    pub(crate) fn new(workers: impl IntoIterator<Item = (Handle, Option<usize>)>) -> Places {
         let place = |(runtime, cpu)| Place {
             runtime,
             cpu,
@@ -53,7 +53,7 @@ impl Places {
             interval: AtomicU8::new(1),
             relief: AtomicU32::new(NOWHERE),
         };
-        Places(workers.map(place).collect())
+        Places(workers.into_iter().map(place).collect())
     }
 
     /// The worker at `index`.
@@ -87,7 +87,7 @@ impl Places {
             && busy[least] < interval.mul_f64(IDLE)
             && active[most] > active[least] + 1
         {
-            self.0[most].relief.store(least as u32, Relaxed);
+            self.0[most].hand_one_to(least as PlaceIndex);
         }
     }
 
@@ -135,6 +135,11 @@ impl Place {
 
     fn connections(&self) -> usize {
         self.connections.load(Relaxed)
+    }
+
+    /// Has the next connection that reads here move to the worker at `relief`.
+    pub(super) fn hand_one_to(&self, relief: PlaceIndex) {
+        self.relief.store(u32::from(relief), Relaxed);
     }
 
     /// Ends an interval. Returns the number of connections that were active in it.
@@ -206,3 +211,124 @@ const LATER_LOOKS: u8 = 255;
 
 /// No worker.
 const NOWHERE: u32 = u32::MAX;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// One worker on each of these CPUs, with so many connections, and their runtime.
+    fn places(workers: &[(Option<usize>, usize)]) -> (Places, tokio::runtime::Runtime) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let places = Places::new(workers.iter().map(|&(cpu, _)| (runtime.handle().clone(), cpu)));
+        for (place, &(_, connections)) in places.0.iter().zip(workers) {
+            (0..connections).for_each(|_| place.enter());
+        }
+        (places, runtime)
+    }
+
+    /// Has this many connections read at the worker at `index`. Returns where the last one should move.
+    fn read(places: &Places, index: PlaceIndex, connections: usize) -> Option<PlaceIndex> {
+        let next = |_, _| Stay::default().next(places, places.at(index).unwrap(), || None);
+        (0..connections).fold(None, next)
+    }
+
+    #[test]
+    fn a_connection_is_served_where_its_packets_arrive() {
+        let (places, _runtime) = places(&[(Some(3), 0), (Some(5), 0)]);
+
+        assert_eq!([3, 5].map(|cpu| places.choose(Some(cpu))), [0, 1]);
+    }
+
+    #[test]
+    fn packets_of_unknown_cpus_go_to_the_worker_with_fewest_connections() {
+        for (cpus, arriving) in
+            [([None, None], Some(1)), ([Some(0), Some(1)], None), ([Some(0), Some(1)], Some(7))]
+        {
+            let (places, _runtime) = places(&[(cpus[0], 2), (cpus[1], 1)]);
+
+            assert_eq!(places.choose(arriving), 1, "{cpus:?}, {arriving:?}");
+        }
+    }
+
+    #[test]
+    fn one_cpu_for_all_packets_leaves_no_worker_idle() {
+        let (places, _runtime) = places(&[(Some(0), 0), (Some(1), 0)]);
+
+        for _ in 0..1000 {
+            places.at(places.choose(Some(0))).unwrap().enter();
+        }
+
+        let connections: Vec<usize> = places.0.iter().map(Place::connections).collect();
+        assert!(connections[0] > connections[1], "{connections:?}");
+        assert!(connections[0] <= SHARE * connections[1] + SLACK + 1, "{connections:?}");
+    }
+
+    #[test]
+    fn a_connection_is_asked_now_and_then_and_moves_home() {
+        let (places, _runtime) = places(&[(Some(0), 1), (Some(1), 0)]);
+        let (mut stay, mut looks) = (Stay::default(), Vec::new());
+
+        for reads in 1..=1000 {
+            let better = stay.next(&places, places.at(0).unwrap(), || {
+                looks.push(reads);
+                Some(1)
+            });
+            assert_eq!(better.is_some(), looks.last() == Some(&reads));
+        }
+
+        assert_eq!(looks, [32, 32 + 255, 32 + 2 * 255, 32 + 3 * 255]);
+    }
+
+    #[test]
+    fn a_connection_at_home_or_with_a_crowded_home_stays() {
+        let (places, _runtime) = places(&[(Some(0), 1), (Some(1), SHARE + SLACK + 1)]);
+
+        assert_eq!(places.better(places.at(0).unwrap(), Some(0)), None, "it is at home");
+        assert_eq!(places.better(places.at(0).unwrap(), Some(1)), None, "its home is crowded");
+        assert_eq!(places.better(places.at(1).unwrap(), Some(0)), Some(0));
+    }
+
+    #[test]
+    fn a_busy_worker_hands_one_connection_to_an_idle_one() {
+        let (places, _runtime) = places(&[(None, 3), (None, 1)]);
+        assert_eq!(read(&places, 0, 3), None, "before the first balance");
+
+        places.balance(&[SECOND.mul_f64(0.95), SECOND.mul_f64(0.1)], SECOND);
+
+        assert_eq!(read(&places, 0, 1), Some(1));
+        assert_eq!(read(&places, 0, 5), None, "only one");
+    }
+
+    #[test]
+    fn no_connection_moves_if_that_does_not_help() {
+        for (busy, active, why) in [
+            ([0.95, 0.6], [5, 1], "the other worker is busy too"),
+            ([0.8, 0.1], [5, 1], "it has time left"),
+            ([0.95, 0.1], [1, 0], "the other one would be busy instead"),
+            ([0.95, 0.1], [3, 2], "the other one would be busy instead"),
+        ] {
+            let (places, _runtime) = places(&[(None, 9), (None, 9)]);
+            read(&places, 0, active[0]);
+            read(&places, 1, active[1]);
+
+            places.balance(&busy.map(|part| SECOND.mul_f64(part)), SECOND);
+
+            assert_eq!(read(&places, 0, 1), None, "{why}");
+        }
+    }
+
+    #[test]
+    fn no_connection_counts_as_active_twice_in_an_interval() {
+        let (places, _runtime) = places(&[(None, 1), (None, 0)]);
+        let mut stay = Stay::default();
+
+        (0..20).for_each(|_| _ = stay.next(&places, places.at(0).unwrap(), || None));
+
+        assert_eq!(places.0[0].next_interval(), 1);
+        stay.next(&places, places.at(0).unwrap(), || None);
+        assert_eq!(places.0[0].next_interval(), 1);
+        assert_eq!(places.0[0].next_interval(), 0);
+    }
+}
