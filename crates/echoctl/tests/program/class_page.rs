@@ -8,6 +8,7 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::thread;
 
+use echoctl_observe::raise_descriptor_limit;
 use echoctl_record::Bytes;
 use echoctl_testkit::eventually;
 use serde_json::{Value, json};
@@ -92,6 +93,28 @@ fn thirty_students_see_whose_bytes_pile_up() {
     students.truncate(7);
     browser.suspend(false);
     moment(&class, &browser, "it catches up", |shown| shown["stalled"] == "3 of 10");
+}
+
+#[test]
+fn a_thousand_connections_fit_the_page() {
+    let Some(browser) = Browser::start() else { return };
+    raise_descriptor_limit().unwrap();
+    let class = Class::start(&["--backpressure", "off"]);
+    let mut students: Vec<TcpStream> = (0..997).map(|nth| class.join(&format!("student {nth}"))).collect();
+    let stalled: Vec<TcpStream> = ["ada", "bob", "eve"].map(|name| class.join(name)).into();
+    stalled.iter().for_each(|student| send(student, FIRST));
+    browser.open(&class.url());
+
+    let (shown, state) = moment(&class, &browser, "3 do not read", |shown| {
+        shown["stalled"] == "3 of 1000" && rows(shown)[..3].iter().all(does_not_read)
+    });
+    assert_eq!((rows(&shown).len(), &shown["scrolls"]), (rows(&state).len(), &json!(false)), "{shown:#}");
+    let more = shown["more"].as_str().unwrap();
+    let hidden: usize = more.split(' ').nth(1).and_then(|number| number.parse().ok()).expect(more);
+    assert!((1000 - rows(&state).len()..1000).contains(&hidden), "{more}");
+
+    students.clear();
+    moment(&class, &browser, "3 are left", |shown| shown["stalled"] == "3 of 3" && shown["more"] == "");
 }
 
 #[test]
@@ -198,6 +221,7 @@ const SHOWN: &str = "
             inside: row.querySelector('.within').textContent, why: row.querySelector('.why').textContent,
             waits: ['.q-client-send', '.q-server-receive'].every(part => parseFloat(row.querySelector(part).style.width) > 0),
         })),
+        more: text('more'), scrolls: document.scrollingElement.scrollHeight > innerHeight,
         question: text('ask'), choices: all('#choices li').map(node => node.textContent),
         answer: document.querySelector('#choices .right')?.textContent, measured: text('measured'),
         points: points.length, first: points[0].t, url: location.href,
