@@ -222,6 +222,11 @@ fn a_pause_a_limit_and_a_reset_take_effect() {
     ];
     assert_eq!(labels, expected);
 
+    class.switch(&json!({ "command": "set_policy", "name": "drop" }));
+    class.state("drop, with the same limit", |state| {
+        state["policy"] == "drop" && state["queue_limit"] == 65536
+    });
+
     class.switch(&json!({ "command": "reset", "id": row(&state, "bob").unwrap()["id"] }));
 
     assert!(matches!(bob.read(&mut [0; 9]), Ok(0) | Err(_)));

@@ -16,7 +16,7 @@ pub enum ClassCommand {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         queue_limit: Option<u64>,
     },
-    /// Change the limit of the reply queue of the present policy.
+    /// Change the limit of the reply queue: of the present policy, and of those that are chosen later.
     SetQueueLimit {
         /// Bytes.
         bytes: u64,

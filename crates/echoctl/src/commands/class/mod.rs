@@ -73,11 +73,12 @@ pub(crate) fn run(args: Args) -> Outcome {
     let server = Server::bind(config).map_err(serve::failure)?;
     let (control, addr, config) = (server.control(), server.local_addr(), server.config().clone());
     let page = runtime.block_on(ClassPage::bind(addresses.page, Access::new()?)).map_err(page_failure)?;
+    let offer = args.offer();
     let marks = Arc::new(Marks::new(Instant::now(), operator::label(config.policy)));
     let ids = Arc::new(ConnectionIds::default());
     let invisible = |error| Failure::new(Exit::Inconclusive, anyhow::Error::from(error));
     let mut observer =
-        Observer::new(control.clone(), addr, Arc::clone(&ids), Arc::clone(&marks), args.offer())
+        Observer::new(control.clone(), addr, Arc::clone(&ids), Arc::clone(&marks), offer.clone())
             .map_err(invisible)?;
     let (show, states) = watch::channel(Arc::new(observer.observe().map_err(invisible)?.state));
     let desk = Desk::new(&args, addr, observer, page.questions(), show)?;
@@ -87,7 +88,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     let board = Board::new(addr, page.addr().ip(), |host| (page.viewer_url(host), page.teacher_url(host)));
     announce(&args, &board, page.addr())?;
     let (commands, requests) = mpsc::channel(COMMANDS);
-    let operator = Operator { control, ids, marks, offer: args.offer(), questions: page.questions() };
+    let operator = Operator { control, ids, marks, offer, questions: page.questions() };
     runtime.spawn(operator.serve(requests));
     let join = board.servers.iter().map(SocketAddr::to_string).collect();
     let setup = ClassSetup { join, replay: None };

@@ -39,11 +39,12 @@ impl Operator {
                 self.set_policy(policy.ok_or_else(|| Refusal::new("this page offers no such policy"))?)
             }
             ClassCommand::SetQueueLimit { bytes } => {
-                let policy = self.control.policy();
-                match policy.limit() {
-                    Some(_) => self.set_policy(policies::with_limit(policy, bytes)),
-                    None => Err(Refusal::new(format!("the policy {policy} has no limit of its queue"))),
-                }
+                let policy = policies::with_limit(self.control.policy(), bytes);
+                let none = || Refusal::new(format!("the policy {policy} has no limit of its queue"));
+                let limit = policy.limit().ok_or_else(none)?;
+                self.set_policy(policy)?;
+                self.offer.set_queue_limit(limit);
+                Ok(())
             }
             ClassCommand::SetWriteTimeout { seconds } => self.set_write_timeout(seconds),
             ClassCommand::SetMemoryLimit { bytes } => self.set_memory_limit(bytes),

@@ -1,25 +1,32 @@
 //! The policies that the switch of the page offers.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use echoctl_record::PolicyChoice;
 use echoctl_server::{Config, Policy};
 
-/// What the switch offers.
-#[derive(Debug, Clone, Copy)]
+/// What the switch offers. Clones share the limit.
+#[derive(Debug, Clone)]
 pub(super) struct Offer {
     /// Limit of the reply queue where a command names none.
-    queue_limit: usize,
+    queue_limit: Arc<AtomicUsize>,
 }
 
 impl Offer {
     pub(super) fn new(queue_limit: usize) -> Offer {
-        Offer { queue_limit }
+        Offer { queue_limit: Arc::new(AtomicUsize::new(queue_limit)) }
+    }
+
+    /// Offers each policy with another limit from now on.
+    pub(super) fn set_queue_limit(&self, limit: usize) {
+        self.queue_limit.store(limit, Ordering::Relaxed);
     }
 
     /// The policies in the order of the switch: from no backpressure to the ways of having it.
-    fn policies(self) -> [Policy; 5] {
-        let limit = self.queue_limit;
+    fn policies(&self) -> [Policy; 5] {
+        let limit = self.queue_limit.load(Ordering::Relaxed);
         [
             Policy::Off,
             Policy::Await,
@@ -30,7 +37,7 @@ impl Offer {
     }
 
     /// Their names and limits.
-    pub(super) fn choices(self) -> Vec<PolicyChoice> {
+    pub(super) fn choices(&self) -> Vec<PolicyChoice> {
         let choice = |policy: Policy| PolicyChoice {
             name: policy.name().to_owned(),
             queue_limit: policy.limit().map(|limit| limit as u64),
@@ -39,7 +46,7 @@ impl Offer {
     }
 
     /// The policy of this name, with the usual limit or another one; `None` if the switch does not offer it.
-    pub(super) fn find(self, name: &str, queue_limit: Option<u64>) -> Option<Policy> {
+    pub(super) fn find(&self, name: &str, queue_limit: Option<u64>) -> Option<Policy> {
         let policy = self.policies().into_iter().find(|policy| policy.name() == name)?;
         Some(queue_limit.map_or(policy, |limit| with_limit(policy, limit)))
     }
