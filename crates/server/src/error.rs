@@ -28,6 +28,12 @@ pub enum Error {
         /// The kernel's error.
         source: io::Error,
     },
+    /// The kernel or a sandbox refuses io_uring, which [`Io::Uring`](crate::Io::Uring) needs.
+    #[error("cannot set up io_uring: the kernel or a sandbox refuses it")]
+    NoUring {
+        /// The kernel's error.
+        source: io::Error,
+    },
     /// The runtime or a thread of the server's own could not be started.
     #[error("cannot start the {what}")]
     Start {

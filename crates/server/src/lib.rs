@@ -12,7 +12,7 @@
 //! - `table/`: every open connection, for the totals, the memory limit, the timeouts and the shutdown. `shared` chooses which one to
 //!   close when there is no room, `maintenance` runs at intervals, and its `reaper` enforces the timeouts and the minimum rate, by
 //!   what `peer_progress` concludes from acknowledgements.
-//! - `io/`: listening, accepting, and the three I/O models: a task per connection, and for comparison `threads` and `one_thread`.
+//! - `io/`: listening, accepting, and the I/O models: a task per connection, and for comparison `threads`, `one_thread` and `uring`.
 //! - `settings` has what changes while the server runs, and [`Control`] changes it.
 //! - `account` counts what connections buffer before they do.
 //! - `sys` has the system calls that the standard library does not offer, and the only `unsafe` code.

@@ -81,8 +81,7 @@ impl Server {
         let addr = listening.addr;
         let listener =
             tokio::net::TcpListener::from_std(listener).map_err(|source| Error::Listen { addr, source })?;
-        let backend =
-            IoBackend::start(&config).map_err(|source| Error::Start { what: "serving threads", source })?;
+        let backend = IoBackend::start(&config)?;
         let shared = Arc::new(Shared::new(settings, backend.places(), Box::new(emit)));
         shared.settings.attach(&shared);
         // It may have been changed after the line before the last.

@@ -126,7 +126,7 @@ fn a_frame_over_the_memory_limit_is_refused_by_its_length() {
 
 #[test]
 fn the_longest_frame_within_the_memory_limit_comes_back() {
-    for io in Io::ALL {
+    for io in ios() {
         let config = Config { io, max_frame: 1 << 30, memory_limit: LIMIT, ..Config::default() };
         let longest = config.longest_payload();
         let server = TestServer::start(config);
@@ -140,17 +140,19 @@ fn the_longest_frame_within_the_memory_limit_comes_back() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn idle_connections_of_threads_buffer_nothing() {
-    let server = TestServer::start(Config { io: Io::Threads, ..Config::default() });
-    let mut peers: Vec<_> = (0..20).map(|_| server.peer()).collect();
+fn idle_connections_of_other_io_models_buffer_nothing() {
+    for io in ios().filter(|io| matches!(io, Io::Threads | Io::Uring)) {
+        let server = TestServer::start(Config { io, ..Config::default() });
+        let mut peers: Vec<_> = (0..20).map(|_| server.peer()).collect();
 
-    for peer in &mut peers {
-        // As much as a read requests, so that more input seems likely.
-        let line = lines(4096, 64 << 10);
-        assert!(round_trip(peer, &line) == line);
+        for peer in &mut peers {
+            // As much as a read requests, so that more input seems likely.
+            let line = lines(4096, 64 << 10);
+            assert!(round_trip(peer, &line) == line);
+        }
+
+        server.wait_for("nothing is buffered", |stats| stats.buffered == 0 && stats.connections == 20);
     }
-
-    server.wait_for("nothing is buffered", |stats| stats.buffered == 0 && stats.connections == 20);
 }
 
 const LIMIT: u64 = 2 << 20;

@@ -165,7 +165,7 @@ fn line_of_input(world: &World) -> Result<std::fs::File> {
 
 fn urgent(world: &World) -> Result<()> {
     let mut findings = Findings::default();
-    for io in ["tasks", "threads", "one-thread"] {
+    for io in ["tasks", "threads", "one-thread", "uring"] {
         let (_server, addr) = world.serve(&["--io", io])?;
         // The position of the mark among the server's reads varies, so there are several tries.
         let result = (0..20).try_for_each(|_| urgent_echo(&addr));

@@ -107,7 +107,7 @@ fn against(world: &World, modes: &[&str], commands: &[&[&str]]) -> Result<()> {
 
 /// A peer that reads nothing: shutdown waits for it as long as `--drain` allows, and only until the second signal.
 fn draining(world: &World, signals: &[[i32; 2]]) -> Result<()> {
-    let ios = ["tasks", "threads", "one-thread"];
+    let ios = ["tasks", "threads", "one-thread", "uring"];
     let tries: Vec<_> =
         ios.iter().flat_map(|io| signals.iter().map(move |signals| (*io, *signals))).collect();
     let mut findings = Findings::default();

@@ -50,13 +50,14 @@ pub(super) const CASES: &[Case] = &[
     case("threads-with-little-address-space", |world| {
         little(world, libc::RLIMIT_AS, 600, &["--io", "threads"])
     }),
+    case("uring-with-little-address-space", |world| little(world, libc::RLIMIT_AS, 600, &["--io", "uring"])),
     case("more-threads-than-fit", many_threads),
     case("clients-with-little-address-space", clients),
     quick("memory-limit-of-tasks", |world| holds(world, &["tasks"], &["lines"], &["await", "off"])),
     quick("memory-limit-of-threads", |world| holds(world, &["threads"], &["lines"], &["await"])),
     case("memory-limit-of-everything", |world| {
         let policies = ["await", "off", "bounded", "watermark", "drop", "disconnect", "budget"];
-        holds(world, &["tasks", "threads", "one-thread"], &["lines", "u16", "u32", "raw"], &policies)
+        holds(world, &["tasks", "threads", "one-thread", "uring"], &["lines", "u16", "u32", "raw"], &policies)
     }),
     quick("a-frame-beyond-the-limit-is-refused-early", long_frame),
 ];
@@ -253,7 +254,7 @@ fn begin(framing: &str, bytes: usize) -> Vec<u8> {
 
 /// The length prefix already shows that the frame can never fit, so its peer is disconnected before it sends it.
 fn long_frame(world: &World) -> Result<()> {
-    for io in ["tasks", "threads", "one-thread"] {
+    for io in ["tasks", "threads", "one-thread", "uring"] {
         let options =
             ["serve", "--addr", "127.0.0.1:0", "--io", io, "--framing", "u32", "--max-frame", "1GiB"];
         let Some((_server, addr)) = taken(world.echoctl(&options).args(&["--memory-limit", "64MiB"]))? else {

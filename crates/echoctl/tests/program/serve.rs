@@ -160,6 +160,7 @@ fn invalid_values_exit_with_2_and_name_the_option() {
     for (arguments, named) in [
         (&["--io=threads", "--backpressure=bounded"][..], "--io: threads"),
         (&["--io=one-thread", "--backpressure=off"], "--io: one-thread"),
+        (&["--io=uring", "--backpressure=bounded"], "--io: uring"),
         (&["--framing=raw", "--backpressure=drop"], "--framing: "),
         (&["--queue-limit=1MiB"], "--queue-limit"),
         (&["--backpressure=bounded", "--resume-at=1KiB"], "--resume-at"),

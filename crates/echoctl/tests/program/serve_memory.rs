@@ -92,6 +92,8 @@ fn a_failed_allocation_closes_only_its_connection() {
         ("--max-frame 4GiB", &endless),
         ("--max-frame 4GiB --io threads", &endless),
         ("--max-frame 4GiB --io one-thread", &endless),
+        #[cfg(target_os = "linux")]
+        ("--max-frame 4GiB --io uring", &endless),
         ("--backpressure off", &lines),
         ("--backpressure off --max-frame 4GiB", &endless),
     ] {

@@ -52,6 +52,9 @@ impl Config {
         if io == Io::OneThread && !cfg!(unix) {
             return Err(Setting::Io.error("one-thread I/O needs poll(2), which this system does not have"));
         }
+        if io == Io::Uring && !cfg!(target_os = "linux") {
+            return Err(Setting::Io.error("uring I/O needs io_uring, which only Linux has"));
+        }
         match policy {
             Policy::Drop { .. } if framing == Framing::Raw => Err(Setting::Framing.error(
                 "the policy drop drops complete frames, and raw framing has none: expected lines, u16 or u32",
@@ -187,6 +190,7 @@ mod tests {
         for (bad, setting) in [
             (Config { io: Io::Threads, policy: Policy::Off, ..config() }, Setting::Io),
             (Config { io: Io::OneThread, policy: Policy::Bounded { limit }, ..config() }, Setting::Io),
+            (Config { io: Io::Uring, policy: Policy::Bounded { limit }, ..config() }, Setting::Io),
             (Config { framing: Framing::Raw, policy: Policy::Drop { limit }, ..config() }, Setting::Framing),
             (Config { policy: Policy::Watermark { limit, resume_at: 1001 }, ..config() }, Setting::ResumeAt),
             (Config { policy: Policy::Bounded { limit: 0 }, ..config() }, Setting::QueueLimit),

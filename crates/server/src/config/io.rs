@@ -15,11 +15,14 @@ pub enum Io {
     /// One thread that polls all sockets but writes *blockingly*: head-of-line blocking. One peer that does not read stalls
     /// all others. Deliberately wrong, for demonstration.
     OneThread,
+    /// One thread per core, for which the kernel carries out receives and sends (Linux's io_uring) and chooses a buffer only when bytes
+    /// have arrived. One system call serves all sockets that are ready. A peer that does not read occupies no shared buffer.
+    Uring,
 }
 
 impl Io {
     /// All of them.
-    pub const ALL: [Io; 3] = [Io::Tasks, Io::Threads, Io::OneThread];
+    pub const ALL: [Io; 4] = [Io::Tasks, Io::Threads, Io::OneThread, Io::Uring];
 
     /// Its name on the command line and in reports.
     pub const fn name(self) -> &'static str {
@@ -27,6 +30,7 @@ impl Io {
             Io::Tasks => "tasks",
             Io::Threads => "threads",
             Io::OneThread => "one-thread",
+            Io::Uring => "uring",
         }
     }
 }

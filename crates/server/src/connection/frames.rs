@@ -124,6 +124,29 @@ impl FrameBuffer {
         Ok(())
     }
 
+    /// Stores `bytes`, which have arrived in a buffer that is not this one, in an allocation of its own of exactly their size. Nothing is
+    /// unread before.
+    ///
+    /// # Errors
+    /// If there is no memory, or the caller has let a frame grow beyond the maximum.
+    pub(crate) fn keep(&mut self, bytes: &[u8]) -> Result<(), BufferError> {
+        debug_assert!(self.unread().is_empty(), "{self:?}");
+        self.release();
+        self.move_to_own(bytes.len())?;
+        self.bytes.as_mut().expect("it was stored above").append(bytes)
+    }
+
+    /// Takes a buffer of its own away, for an operation of the kernel that uses it in the background. Until it is put
+    /// [back](FrameBuffer::put_back), nothing is unread or allocated.
+    pub(crate) fn take(&mut self) -> Option<Box<Buffer>> {
+        debug_assert!(!self.is_borrowed, "{self:?}");
+        self.bytes.take()
+    }
+
+    pub(crate) fn put_back(&mut self, buffer: Box<Buffer>) {
+        self.bytes = Some(buffer);
+    }
+
     /// The bytes that have arrived and are not answered, oldest first.
     pub(crate) fn unread(&self) -> &[u8] {
         self.bytes.as_ref().map_or(&[], |bytes| bytes.unread())
@@ -194,7 +217,7 @@ impl Drop for FrameBuffer {
 
 /// Maximum number of left-over bytes that are copied before a read. A copy of 4 KiB takes well under a microsecond, less than
 /// the system call that follows.
-const MAX_MOVED: usize = 4 * 1024;
+pub(crate) const MAX_MOVED: usize = 4 * 1024;
 
 #[cfg(test)]
 mod tests {

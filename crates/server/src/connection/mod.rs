@@ -11,6 +11,8 @@ mod name;
 mod queued;
 pub(crate) mod read_size;
 mod reply_queue;
+#[cfg(target_os = "linux")]
+mod ring;
 mod thread_buffer;
 
 use std::future::poll_fn;
@@ -26,6 +28,8 @@ use tokio::net::TcpStream;
 
 pub(crate) use self::blocking::{BlockingConnection, Progress};
 pub use self::reply_queue::ReplyQueue;
+#[cfg(target_os = "linux")]
+pub(crate) use self::ring::{Next, RingConnection, SMALL};
 
 use self::direct::Leave;
 use self::frames::{FrameBuffer, Need, Room};
@@ -89,18 +93,8 @@ impl<S> Connection<S> {
 
     /// Length of the complete frames at the front of the unread bytes; 0 if more must be read first.
     fn complete_frames(&mut self) -> Result<usize, CloseReason> {
-        let unread = self.frames.unread();
-        let complete = self.decoder.complete_len(unread).map_err(|fault| self.handle.frame_error(fault))?;
-        if self.may_be_named && complete > 0 {
-            self.may_be_named = false;
-            let mut decoder = FrameDecoder::new(self.decoder.framing(), complete);
-            if let Ok(Some(first)) = decoder.decode(&unread[..complete])
-                && let Some(name) = name::name_in(first.payload)
-            {
-                self.handle.entry().set_name(name);
-            }
-        }
-        Ok(complete)
+        let Connection { handle, frames, decoder, may_be_named, .. } = self;
+        complete_frames_in(frames.unread(), decoder, may_be_named, handle)
     }
 
     /// Records that a read into `room` bytes returned `count`.
@@ -339,6 +333,26 @@ impl Connection {
         self.count_buffered(queued);
         Ok(())
     }
+}
+
+/// Length of the complete frames at the front of `unread`. The first of all may name the connection.
+fn complete_frames_in(
+    unread: &[u8],
+    decoder: &mut FrameDecoder,
+    may_be_named: &mut bool,
+    handle: &ConnectionHandle,
+) -> Result<usize, CloseReason> {
+    let complete = decoder.complete_len(unread).map_err(|fault| handle.frame_error(fault))?;
+    if *may_be_named && complete > 0 {
+        *may_be_named = false;
+        let mut first_only = FrameDecoder::new(decoder.framing(), complete);
+        if let Ok(Some(first)) = first_only.decode(&unread[..complete])
+            && let Some(name) = name::name_in(first.payload)
+        {
+            handle.entry().set_name(name);
+        }
+    }
+    Ok(complete)
 }
 
 /// Writes once, and counts what the kernel accepts, which is at least one byte.

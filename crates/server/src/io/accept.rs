@@ -14,10 +14,13 @@ use tokio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use super::one_thread::OneThread;
 use super::threads;
+#[cfg(target_os = "linux")]
+use super::uring::Uring;
 use super::workers::{Places, Workers};
 use crate::config::{Config, Io};
 use crate::connection::Connection;
 use crate::connection::frames::Room;
+use crate::error::Error;
 use crate::event::Event;
 use crate::process;
 use crate::sys::{self, AsRaw, Descriptor};
@@ -59,19 +62,28 @@ pub(crate) enum IoBackend {
     /// One thread for all connections.
     #[cfg(unix)]
     OneThread(OneThread),
+    /// One thread per core, each with an io_uring.
+    #[cfg(target_os = "linux")]
+    Uring(Uring),
 }
 
 impl IoBackend {
     /// Prepares for connections.
-    pub(crate) fn start(config: &Config) -> io::Result<IoBackend> {
+    ///
+    /// # Errors
+    /// If a thread of its own cannot be started, or the kernel refuses io_uring.
+    pub(crate) fn start(config: &Config) -> Result<IoBackend, Error> {
+        let failed = |source| Error::Start { what: "serving threads", source };
         Ok(match config.io {
-            Io::Tasks => IoBackend::Tasks(Workers::start(config.workers)?),
+            Io::Tasks => IoBackend::Tasks(Workers::start(config.workers).map_err(failed)?),
             Io::Threads => IoBackend::Threads,
             #[cfg(unix)]
-            Io::OneThread => IoBackend::OneThread(OneThread::start()?),
-            // `Config::check` refuses it.
-            #[cfg(not(unix))]
-            Io::OneThread => return Err(io::ErrorKind::Unsupported.into()),
+            Io::OneThread => IoBackend::OneThread(OneThread::start().map_err(failed)?),
+            #[cfg(target_os = "linux")]
+            Io::Uring => IoBackend::Uring(Uring::start()?),
+            // `Config::check` refuses the rest.
+            #[cfg(not(target_os = "linux"))]
+            _ => return Err(failed(io::ErrorKind::Unsupported.into())),
         })
     }
 
@@ -99,6 +111,8 @@ impl IoBackend {
             IoBackend::Threads => threads::serve(open(shared, blocking(stream)?, peer, Room::Own)?),
             #[cfg(unix)]
             IoBackend::OneThread(thread) => thread.serve(open(shared, blocking(stream)?, peer, Room::Own)?),
+            #[cfg(target_os = "linux")]
+            IoBackend::Uring(uring) => uring.serve(open(shared, blocking(stream)?, peer, Room::Own)?),
         }
     }
 }

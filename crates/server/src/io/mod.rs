@@ -5,4 +5,6 @@ pub(crate) mod listener;
 #[cfg(unix)]
 mod one_thread;
 mod threads;
+#[cfg(target_os = "linux")]
+mod uring;
 pub(crate) mod workers;

@@ -6,6 +6,8 @@
 pub(crate) mod cpu;
 #[cfg(not(all(test, echoctl_loom)))]
 mod descriptor;
+#[cfg(target_os = "linux")]
+pub(crate) mod uring;
 
 use std::io;
 #[cfg(target_os = "linux")]

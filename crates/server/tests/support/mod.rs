@@ -5,12 +5,12 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use echoctl_server::{
-    CloseReason, Config, Control, Event, Io, Policy, ReplyQueue, Server, Stats, Totals, runtime,
+    CloseReason, Config, Control, Error, Event, Io, Policy, ReplyQueue, Server, Stats, Totals, runtime,
 };
 use echoctl_testkit::DEADLINE;
 pub(crate) use echoctl_testkit::eventually;
@@ -183,7 +183,31 @@ pub(crate) fn every_io_and_policy(limit: usize) -> impl Iterator<Item = (Io, Pol
         Policy::Budget { limit },
     ];
     let tasks = policies.into_iter().map(|policy| (Io::Tasks, policy));
-    tasks.chain([Io::Threads, Io::OneThread].map(|io| (io, Policy::Await)))
+    tasks.chain(ios().filter(|&io| io != Io::Tasks).map(|io| (io, Policy::Await)))
+}
+
+/// Every I/O model that can be tested here.
+pub(crate) fn ios() -> impl Iterator<Item = Io> {
+    Io::ALL.into_iter().filter(|&io| io != Io::Uring || has_uring())
+}
+
+/// Whether this system has io_uring. If not, says so.
+pub(crate) fn has_uring() -> bool {
+    static HAS_URING: OnceLock<bool> = OnceLock::new();
+    *HAS_URING.get_or_init(|| {
+        let config = Config { addr: "127.0.0.1:0".parse().unwrap(), io: Io::Uring, ..Config::default() };
+        let served = Server::bind(config).and_then(|server| {
+            runtime(Some(1)).and_then(|runtime| runtime.block_on(server.serve(|_| (), async {})))
+        });
+        match served {
+            Ok(_) => true,
+            Err(error @ (Error::NoUring { .. } | Error::Config(_))) => {
+                eprintln!("uring I/O is not tested here: {error:?}");
+                false
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+    })
 }
 
 /// Whether the policy drops nothing.

@@ -102,7 +102,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = Framing::Lines, hide_default_value = true, value_parser = values::framing(), hide_possible_values = true, value_name = "NAME", help_heading = "I/O")]
     framing: Framing,
 
-    /// tasks|threads|one-thread [default: tasks]
+    /// tasks|threads|one-thread|uring [default: tasks]
     #[arg(long, value_enum, default_value_t = IoMode::Tasks, value_name = "NAME", hide_default_value = true, hide_possible_values = true, long_help = io_models(), help_heading = "I/O")]
     io: IoMode,
 
@@ -193,6 +193,8 @@ enum IoMode {
     /// One thread polls all sockets but writes with blocking calls: one stalled peer stalls all of them (deliberately
     /// wrong)
     OneThread,
+    /// One thread per core on which the kernel receives and sends (Linux's io_uring)
+    Uring,
 }
 
 impl Args {
@@ -291,6 +293,7 @@ impl Args {
             IoMode::Tasks => Io::Tasks,
             IoMode::Threads => Io::Threads,
             IoMode::OneThread => Io::OneThread,
+            IoMode::Uring => Io::Uring,
         }
     }
 

@@ -85,6 +85,7 @@ pub(super) fn failure(error: Error) -> Failure {
             return Failure::usage(format_args!("invalid value for {}: {error}", option(error.setting)));
         }
         Error::AddressInUse { .. } => Some("choose another port with --addr"),
+        Error::NoUring { .. } => Some("use the default, --io tasks, which needs only epoll"),
         Error::Listen { source, .. } => match source.kind() {
             io::ErrorKind::AddrNotAvailable => Some("this host has no interface with that address"),
             io::ErrorKind::PermissionDenied => {

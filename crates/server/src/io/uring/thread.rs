@@ -1,0 +1,163 @@
+//! The thread of a ring: handles what has completed, submits what follows from it, and waits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::task::Waker;
+use std::thread;
+use std::time::Duration;
+
+use super::bell::{Bell, BellSocket};
+use crate::close_reason::CloseReason;
+use crate::connection::{BlockingConnection, Next, RingConnection};
+use crate::sys::uring::{Completion, Ring};
+
+/// What the thread owns.
+pub(super) struct RingThread {
+    /// First, so that in a panic its operations end before the connections close.
+    ring: Ring,
+    /// By key. A key is free once no operation of its connection is in flight.
+    connections: Vec<Option<RingConnection>>,
+    free_keys: Vec<u32>,
+    /// Keys of connections that wait for memory.
+    waiting: Vec<u32>,
+    incoming: Receiver<BlockingConnection>,
+    may_grow: bool,
+    bell: Arc<Bell>,
+    watched: BellSocket,
+    /// Number of its connections, and of those that are on their way to it.
+    load: Arc<AtomicUsize>,
+}
+
+impl RingThread {
+    pub(super) fn new(
+        ring: Ring,
+        incoming: Receiver<BlockingConnection>,
+        bell: Arc<Bell>,
+        watched: BellSocket,
+        load: Arc<AtomicUsize>,
+    ) -> RingThread {
+        RingThread {
+            ring,
+            connections: Vec::new(),
+            free_keys: Vec::new(),
+            waiting: Vec::new(),
+            incoming,
+            may_grow: true,
+            bell,
+            watched,
+            load,
+        }
+    }
+
+    /// Serves until no connection is left and no other can follow.
+    pub(super) fn run(mut self) {
+        self.ring.watch(&self.watched.0);
+        while self.may_grow || self.free_keys.len() < self.connections.len() {
+            let timeout = (!self.waiting.is_empty()).then_some(ROOM_INTERVAL);
+            if self.ring.submit_and_wait(timeout).is_err() {
+                // The kernel has no memory for an operation, which stays queued.
+                thread::sleep(RETRY_PAUSE);
+            }
+            while let Some(completion) = self.ring.next_completion() {
+                self.handle(completion);
+            }
+            for key in std::mem::take(&mut self.waiting) {
+                self.proceed(key);
+            }
+        }
+    }
+
+    fn handle(&mut self, completion: Completion) {
+        match completion {
+            Completion::Readable => self.answer_bell(),
+            Completion::Of(key, done) => {
+                let connection = self.connections[key as usize].as_mut();
+                let connection = connection.expect("it stays until its operations have completed");
+                connection.complete(&mut self.ring, done);
+                self.proceed(key);
+            }
+        }
+    }
+
+    /// Has a connection start its next operation, or closes it.
+    fn proceed(&mut self, key: u32) {
+        let slot = &mut self.connections[key as usize];
+        let Some(connection) = slot else { return };
+        match connection.proceed(&mut self.ring, key) {
+            Next::InFlight | Next::Resumption => {}
+            Next::Room => {
+                if !self.waiting.contains(&key) {
+                    self.waiting.push(key);
+                }
+            }
+            Next::Closing(end) => {
+                if let Some(closed) = slot.take() {
+                    closed.connection.close(end);
+                }
+                self.free_keys.push(key);
+                self.load.fetch_sub(1, Relaxed);
+                if self.free_keys.len() == self.connections.len() {
+                    self.shrink();
+                }
+            }
+        }
+    }
+
+    /// Frees what was allocated for many connections, after the last one.
+    fn shrink(&mut self) {
+        self.ring.release_pages();
+        (self.connections, self.free_keys) = (Vec::new(), Vec::new());
+    }
+
+    /// Looks for what it was woken for.
+    fn answer_bell(&mut self) {
+        let is_for_connections = self.bell.answer(&self.watched);
+        self.ring.watch(&self.watched.0);
+        if is_for_connections {
+            for key in 0..self.connections.len() as u32 {
+                if let Some(connection) = &self.connections[key as usize] {
+                    connection.pause(&mut self.ring, key);
+                    self.proceed(key);
+                }
+            }
+        }
+        loop {
+            match self.incoming.try_recv() {
+                Ok(connection) => self.add(connection),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => {
+                    self.may_grow = false;
+                    break;
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, connection: BlockingConnection) {
+        let room = self.free_keys.try_reserve(1).and(self.connections.try_reserve(1));
+        if room.is_err() {
+            self.load.fetch_sub(1, Relaxed);
+            return connection.close(Err(CloseReason::OutOfMemory));
+        }
+        connection.wake_by(&Waker::from(self.bell.clone()));
+        let connection = Some(RingConnection::new(connection));
+        let key = match self.free_keys.pop() {
+            Some(key) => {
+                self.connections[key as usize] = connection;
+                key
+            }
+            None => {
+                self.connections.push(connection);
+                self.connections.len() as u32 - 1
+            }
+        };
+        self.proceed(key);
+    }
+}
+
+/// How often to look for memory while a connection waits for it. The connections that are being closed need the CPU for a moment.
+const ROOM_INTERVAL: Duration = Duration::from_millis(1);
+
+/// How long to pause when the kernel has no memory for an operation.
+const RETRY_PAUSE: Duration = Duration::from_millis(10);
