@@ -45,9 +45,12 @@ impl Projection {
             return None;
         }
         let server = self.server_memory.map(|bytes| format!("{} of server memory", Bytes(bytes)));
-        let kernel = self
-            .kernel_memory
-            .map(|bytes| format!("{} of kernel memory for both ends{}", Bytes(bytes), exceeding(bytes)));
+        let kernel = self.kernel_memory.map(|bytes| {
+            let varies = (bytes / USUAL >= NOTABLE).then(|| VARIES.to_owned());
+            let notes: Vec<String> = varies.into_iter().chain(exceeding(bytes)).collect();
+            let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
+            format!("{} of kernel memory for both ends{notes}", Bytes(bytes))
+        });
         let both: Vec<String> = server.into_iter().chain(kernel).collect();
         (!both.is_empty()).then(|| format!("1,000 such clients would occupy about {}", both.join(" and ")))
     }
@@ -57,7 +60,7 @@ impl Projection {
         let visible = |bytes: Option<u64>| {
             bytes.map_or("not visible here".to_owned(), |bytes| Bytes(bytes).to_string())
         };
-        let note = self.kernel_memory.map_or(String::new(), exceeding);
+        let note = self.kernel_memory.and_then(exceeding).map_or(String::new(), |note| format!(" ({note})"));
         [
             (format!("{} such connections, server memory", self.connections), visible(self.server_memory)),
             ("  kernel memory of both ends".to_owned(), visible(self.kernel_memory) + &note),
@@ -66,12 +69,16 @@ impl Projection {
 }
 
 /// A note if this host does not allow that much kernel memory for all its TCP connections.
-fn exceeding(bytes: u64) -> String {
-    match TcpMemory::now() {
-        Some(memory) if bytes > memory.max => format!(" (this host allows {} for TCP)", Bytes(memory.max)),
-        _ => String::new(),
-    }
+fn exceeding(bytes: u64) -> Option<String> {
+    let most = TcpMemory::now()?.max;
+    (bytes > most).then(|| format!("this host allows {} for TCP", Bytes(most)))
 }
+
+/// Why the figure of the kernel is another one in the next run.
+const VARIES: &str = "it varies: the kernel resizes receive buffers while data flows";
+
+/// Bytes of one connection that are worth this explanation.
+const NOTABLE: u64 = 1 << 20;
 
 /// Connections of the usual projection: a number for which most servers are set up.
 const USUAL: u64 = 1000;
@@ -94,6 +101,7 @@ mod tests {
                 sentence.contains(&format!("about {server} of server memory and {kernel} of kernel")),
                 "{sentence}"
             );
+            assert_eq!(sentence.contains(VARIES), attacked == 1, "{sentence}");
         }
         let hidden = Figures { memory_growth: None, kernel_memory: None, ..figures() };
         assert_eq!(Projection::new(Verdict::Bounded, None, &hidden, 1).unwrap().sentence(), None);
@@ -106,7 +114,7 @@ mod tests {
             let requested = Projection::new(verdict, Some(7), &figures(), 1).unwrap();
 
             assert_eq!(usual.is_some(), verdict == Verdict::Bounded, "{verdict}");
-            assert_eq!((requested.connections, requested.server_memory), (7, Some(7 * 256 << 10)));
+            assert_eq!((requested.connections, requested.server_memory), (7, Some(7 * (256 << 10))));
             assert_eq!(requested.sentence(), None, "it has rows");
             assert_eq!(requested.rows()[1].1, "56 MiB");
         }
