@@ -282,7 +282,7 @@ static USUAL_INPUT: OnceLock<libc::termios> = OnceLock::new();
 static READS_KEYS: AtomicBool = AtomicBool::new(false);
 
 /// Seconds since 1970 as the clock of this host shows them: year, month, day, hour, minute, second.
-#[cfg(all(unix, feature = "tui"))]
+#[cfg(unix)]
 pub(crate) fn local_time(seconds: libc::time_t) -> Option<[i32; 6]> {
     let mut time = std::mem::MaybeUninit::<libc::tm>::uninit();
     // SAFETY: both pointers are those of local values, and `time` is read only if the call has filled it.
@@ -293,7 +293,7 @@ pub(crate) fn local_time(seconds: libc::time_t) -> Option<[i32; 6]> {
 }
 
 /// Not known.
-#[cfg(all(not(unix), feature = "tui"))]
+#[cfg(not(unix))]
 pub(crate) fn local_time(_: i64) -> Option<[i32; 6]> {
     None
 }
