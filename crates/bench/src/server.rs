@@ -228,7 +228,7 @@ pub(crate) fn is_installed(name: &str) -> bool {
 pub(crate) const AGAIN: &str = "echoctl (again)";
 
 /// The I/O modes besides the default that are measured: each is a row of every table of servers.
-const IO_MODES: &[&str] = &["threads"];
+const IO_MODES: &[&str] = &["threads", "uring"];
 
 /// Longer than any server needs between accepting its last connection and touching its last page for it.
 const SETTLED: Duration = Duration::from_millis(300);
