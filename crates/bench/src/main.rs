@@ -3,7 +3,8 @@
 //! ```text
 //! sections/   one experiment per file: what is measured, its goals, its chart
 //!   |  start servers (server.rs: echoctl, the peers of bin/peer, Node)
-//!   |  load them (load/: stream, ping, crowd), and check every byte that comes back
+//!   |  load them (load/: stream, ping, crowd), and check every byte that comes back; count their system calls (calls.rs)
+//!   |  run other commands of echoctl and read their events (events.rs)
 //!   v
 //! results.rs  all values of all rounds; medians, and ratios paired by round
 //!   v

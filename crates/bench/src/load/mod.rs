@@ -1,4 +1,6 @@
-//! The load: blocking sockets and plain threads, without any code of echoctl. Every byte that comes back is checked.
+//! The load: plain threads, without any code of echoctl. Every byte that comes back is checked.
+//!
+//! Sockets block, except where few threads serve many of them (`polled.rs`).
 
 mod crowd;
 mod frames;

@@ -200,3 +200,17 @@ const SUBMISSIONS: u32 = 4096;
 
 /// Completions that fit into the ring: one for each connection of the largest crowd.
 const COMPLETIONS: u32 = 16_384;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_completion_carries_its_request() {
+        let roundtrip = |request: Request| Request::from(u64::from(request));
+
+        assert!(matches!(roundtrip(Request::Accept), Request::Accept));
+        assert!(matches!(roundtrip(Request::Receive(RawFd::MAX)), Request::Receive(RawFd::MAX)));
+        assert!(matches!(roundtrip(Request::Send(7, u16::MAX)), Request::Send(7, u16::MAX)));
+    }
+}
