@@ -36,19 +36,21 @@ macro_rules! lessons {
     ($($module:ident: $name:literal),* $(,)?) => {
         /// The lessons that are run here.
         const RUN_HERE: &[&str] = &[$($name),*];
-    $(
-        mod $module {
-            #[test]
-            fn shows_what_it_claims() {
-                super::holds($name);
-            }
 
-            #[test]
-            fn fails_when_the_phenomenon_is_prevented() {
-                super::fails_when_sabotaged($name);
+        $(
+            mod $module {
+                #[test]
+                fn shows_what_it_claims() {
+                    super::holds($name);
+                }
+
+                #[test]
+                fn fails_when_the_phenomenon_is_prevented() {
+                    super::fails_when_sabotaged($name);
+                }
             }
-        }
-    )*};
+        )*
+    };
 }
 
 lessons! {

@@ -199,16 +199,11 @@ mod tests {
 
     fn reading(port: u16, received: u64) -> ListenerReading {
         ListenerReading {
-            addr: addr(port),
-            namespace: 0,
-            is_open: true,
-            inode: 1,
             connections: 2,
             accept_queue: 1,
             limit: Some(128),
-            syns_waiting: 0,
-            connecting: 0,
             moved: Some(Moved { received, ..Moved::default() }),
+            ..ListenerReading::new(addr(port), 0, 1)
         }
     }
 

@@ -199,18 +199,7 @@ mod tests {
 
     #[test]
     fn a_socket_that_closes_meanwhile_keeps_its_name() {
-        let reading = |inode| ListenerReading {
-            addr: SocketAddr::from(([127, 0, 0, 1], 1)),
-            namespace: 0,
-            is_open: true,
-            inode,
-            connections: 0,
-            accept_queue: 0,
-            limit: None,
-            syns_waiting: 0,
-            connecting: 0,
-            moved: None,
-        };
+        let reading = |inode| ListenerReading::new(SocketAddr::from(([127, 0, 0, 1], 1)), 0, inode);
         let nginx = || Known::now(&reading(7), Some(&vec![owner(12, "nginx")]), &[], None);
         let process = |inode, found: Option<&[Owner]>| {
             Known::now(&reading(inode), found.map(<[Owner]>::to_vec).as_ref(), &[], Some(nginx())).process

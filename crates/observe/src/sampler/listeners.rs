@@ -34,6 +34,24 @@ pub struct ListenerReading {
     pub moved: Option<Moved>,
 }
 
+impl ListenerReading {
+    /// An open socket at which nothing waits, and whose connections are not counted yet.
+    pub fn new(addr: SocketAddr, namespace: usize, inode: u32) -> ListenerReading {
+        ListenerReading {
+            addr,
+            namespace,
+            is_open: true,
+            inode,
+            connections: 0,
+            accept_queue: 0,
+            limit: None,
+            syns_waiting: 0,
+            connecting: 0,
+            moved: None,
+        }
+    }
+}
+
 /// What the connections of a listener have moved since the first sample. It never falls. What a connection moves between the last
 /// sample and its end is not in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -78,18 +96,7 @@ impl Listeners {
     pub(super) fn add(&mut self, dumped: Dumped<'_>, is_watched: bool) {
         let socket = dumped.socket;
         let listener = self.by_addr.entry((dumped.namespace, socket.local)).or_insert_with(|| Listener {
-            reading: ListenerReading {
-                addr: socket.local,
-                namespace: dumped.namespace,
-                is_open: true,
-                inode: socket.inode,
-                connections: 0,
-                accept_queue: 0,
-                limit: None,
-                syns_waiting: 0,
-                connecting: 0,
-                moved: None,
-            },
+            reading: ListenerReading::new(socket.local, dumped.namespace, socket.inode),
             v4: if socket.only_v6 { V4::Refused } else { V4::Accepted },
             is_watched,
         });
