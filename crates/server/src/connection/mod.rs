@@ -7,6 +7,7 @@
 mod blocking;
 mod direct;
 pub(crate) mod frames;
+mod moving;
 mod name;
 mod queued;
 pub(crate) mod read_size;
@@ -22,7 +23,6 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use echoctl_proto::FrameDecoder;
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -36,9 +36,9 @@ use self::frames::{FrameBuffer, Need, Room};
 use self::queued::{CaughtUp, Unwritten};
 use self::read_size::{READ, ReadSize};
 use crate::close_reason::CloseReason;
-use crate::io::workers::places::{PlaceIndex, Stay};
+use crate::io::workers::places::Stay;
 use crate::settings::Settings;
-use crate::sys::{self, Descriptor};
+use crate::sys;
 use crate::table::{ConnectionHandle, NoRoom};
 
 /// A connection with a peer, by a socket of tokio's, or by [one that blocks](BlockingConnection).
@@ -74,12 +74,6 @@ impl<S> Connection<S> {
         }
     }
 
-    /// Counts it at the worker that is to serve it.
-    pub(crate) fn at(mut self, place: PlaceIndex) -> Connection<S> {
-        self.handle.set_place(place);
-        self
-    }
-
     /// Closes the connection, which ended with `end`.
     pub(crate) fn close(self, end: Result<(), CloseReason>)
     where
@@ -111,16 +105,6 @@ impl<S> Connection<S> {
 }
 
 impl Connection {
-    /// Serves the connection in a task of its worker.
-    pub(crate) fn spawn(self) {
-        let runtime = self.handle.place().map(|place| place.runtime().clone());
-        // The task needs no other owner than the table, which closes the connection, and thereby ends the task, and waits for it.
-        match runtime {
-            Some(runtime) => drop(runtime.spawn(self.serve())),
-            None => drop(tokio::spawn(self.serve())),
-        }
-    }
-
     /// Serves until the connection closes, or another worker serves it.
     #[allow(
         clippy::manual_async_fn,
@@ -148,27 +132,6 @@ impl Connection {
             };
             self.close(end);
         }
-    }
-
-    /// The worker that should serve the connection from now on, if that is another one. It is asked before each read.
-    fn better_place(&mut self) -> Option<PlaceIndex> {
-        self.stay.next(self.handle.places(), self.handle.place()?, || sys::cpu::incoming(&self.stream))
-    }
-
-    /// Registers the socket with the worker at `place`, by a second descriptor, so that the connection remains as it is if that
-    /// fails. Returns whether it was done: then it must run there.
-    fn move_to(&mut self, place: PlaceIndex) -> Result<bool, CloseReason> {
-        self.before_waiting(0, false)?;
-        let places = self.handle.places().clone();
-        let Some(worker) = places.at(place) else { return Ok(false) };
-        let _context = worker.runtime().enter();
-        let registered =
-            SockRef::from(&self.stream).try_clone().and_then(|socket| TcpStream::from_std(socket.into()));
-        let Ok(stream) = registered else { return Ok(false) };
-        self.handle.entry().replace_descriptor(Descriptor::of(&stream));
-        self.stream = stream;
-        self.handle.set_place(place);
-        Ok(true)
     }
 
     /// Reads what has arrived, and waits if nothing has. Returns the number of bytes, 0 at the end of the stream.

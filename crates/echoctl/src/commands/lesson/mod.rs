@@ -27,7 +27,8 @@ use transcript::{Reader, Transcript};
 /// Learn socket programming: short experiments on your own machine
 ///
 /// A lesson asks for your prediction, runs an experiment with real sockets on loopback, shows what it measured, explains it
-/// with these figures, and checks its own claims. Each takes less than 15 s. Without a name, the lessons are listed.
+/// with these figures, and checks its own claims. Each takes less than 15 s, more on a busy machine. Without a name, the lessons
+/// are listed.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXIT_CODES)]
 pub(crate) struct Args {

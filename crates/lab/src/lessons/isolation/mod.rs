@@ -149,8 +149,11 @@ fn finding(servers: &[(&str, Waits); 4], stall: Duration) -> Finding {
             ])
         },
     );
-    let is_far_above = |longest: Seconds, other: Seconds| longest.0 > 20.0 * other.0;
-    let blocks = is_far_above(e.one_thread_wait, e.tasks_wait);
+    // A busy machine delays an echo now and then by more than 20 times the usual, but not for most of a stall of seconds.
+    let waits_for_the_stall = |longest: Seconds, other: Seconds| {
+        longest.0 > 20.0 * other.0 && longest.0 > STALL.as_secs_f64() / 2.0
+    };
+    let blocks = waits_for_the_stall(e.one_thread_wait, e.tasks_wait);
     Finding::new(&e)
         .table(table)
         .explain("In short: clients are isolated only if the server shares nothing between them that a write can keep waiting.")
@@ -176,13 +179,13 @@ fn finding(servers: &[(&str, Waits); 4], stall: Duration) -> Finding {
             e.lock_held_wait, e.lock_released_wait, e.lock_released_longest_wait,
         ))
         .claim(
-            "with one thread an echo takes more than 20 times as long as usual with tasks",
+            "with one thread an echo takes most of the stall, and more than 20 times as long as usual with tasks",
             blocks,
             format!("one thread {}, tasks usually {}", e.one_thread_wait, e.tasks_wait),
         )
         .claim(
             "a lock held across a write does the same to tasks",
-            is_far_above(e.lock_held_wait, e.lock_released_wait),
+            waits_for_the_stall(e.lock_held_wait, e.lock_released_wait),
             format!("held {}, released usually {}", e.lock_held_wait, e.lock_released_wait),
         )
         .measured(if blocks { 'b' } else { 'a' })

@@ -237,4 +237,4 @@ const MEMORY: u64 = 14 * BUDGET;
 const RATE: u64 = 40 << 20;
 
 /// Time limit of an audit, which takes about 4 s: one that takes longer has no verdict.
-const MAX_DURATION: Duration = Duration::from_secs(12);
+const MAX_DURATION: Duration = Duration::from_secs(25);

@@ -218,7 +218,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// One worker on each of these CPUs, with so many connections, and their runtime.
+    /// One worker on each of these CPUs, with this number of connections, and their runtime.
     fn places(workers: &[(Option<usize>, usize)]) -> (Places, tokio::runtime::Runtime) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let places = Places::new(workers.iter().map(|&(cpu, _)| (runtime.handle().clone(), cpu)));
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn packets_of_unknown_cpus_go_to_the_worker_with_fewest_connections() {
+    fn without_a_home_the_worker_with_fewest_connections_serves() {
         for (cpus, arriving) in
             [([None, None], Some(1)), ([Some(0), Some(1)], None), ([Some(0), Some(1)], Some(7))]
         {

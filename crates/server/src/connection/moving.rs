@@ -1,0 +1,48 @@
+//! The worker that serves a connection: its first one, and how it moves to another.
+
+use socket2::SockRef;
+use tokio::net::TcpStream;
+
+use super::Connection;
+use crate::close_reason::CloseReason;
+use crate::io::workers::places::PlaceIndex;
+use crate::sys::{self, Descriptor};
+
+impl Connection {
+    /// Counts it at the worker that is to serve it.
+    pub(crate) fn at(mut self, place: PlaceIndex) -> Connection {
+        self.handle.set_place(place);
+        self
+    }
+
+    /// Serves the connection in a task of its worker.
+    pub(crate) fn spawn(self) {
+        let runtime = self.handle.place().map(|place| place.runtime().clone());
+        // The task needs no other owner than the table, which closes the connection, and thereby ends the task, and waits for it.
+        match runtime {
+            Some(runtime) => drop(runtime.spawn(self.serve())),
+            None => drop(tokio::spawn(self.serve())),
+        }
+    }
+
+    /// The worker that should serve the connection from now on, if that is another one. It is asked before each read.
+    pub(super) fn better_place(&mut self) -> Option<PlaceIndex> {
+        self.stay.next(self.handle.places(), self.handle.place()?, || sys::cpu::incoming(&self.stream))
+    }
+
+    /// Registers the socket with the worker at `place`, by a second descriptor, so that the connection remains as it is if that
+    /// fails. Returns whether it was done: then it must run there.
+    pub(super) fn move_to(&mut self, place: PlaceIndex) -> Result<bool, CloseReason> {
+        self.before_waiting(0, false)?;
+        let places = self.handle.places().clone();
+        let Some(worker) = places.at(place) else { return Ok(false) };
+        let _context = worker.runtime().enter();
+        let registered =
+            SockRef::from(&self.stream).try_clone().and_then(|socket| TcpStream::from_std(socket.into()));
+        let Ok(stream) = registered else { return Ok(false) };
+        self.handle.entry().replace_descriptor(Descriptor::of(&stream));
+        self.stream = stream;
+        self.handle.set_place(place);
+        Ok(true)
+    }
+}
