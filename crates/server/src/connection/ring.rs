@@ -32,7 +32,7 @@ use super::frames::Need;
 use super::read_size::READ;
 use super::{BlockingConnection, Connection, complete_frames_in};
 use crate::close_reason::CloseReason;
-use crate::sys::uring::{Done, HEADROOM, Lease, Ring, Size, is_temporary};
+use crate::sys::uring::{Done, HEADROOM, Lease, Ring, Size, has_found_no_buffer, is_temporary};
 use crate::table::NoRoom;
 
 impl BlockingConnection {
@@ -112,7 +112,9 @@ impl RingConnection {
                 self.held = Some(lease);
             }
             Ok(None) => self.end = Some(Box::new(Ok(()))),
-            Err(error) if is_temporary(&error) => self.is_streaming = false,
+            // It tries again, with a smaller buffer if there can be no other of this size.
+            Err(error) if has_found_no_buffer(&error) => self.is_streaming &= ring.grow(self.size()),
+            Err(error) if is_temporary(&error) => {}
             Err(error) => self.fail(error.into()),
         }
     }

@@ -31,6 +31,7 @@ use self::thread::RingThread;
 use crate::close_reason::CloseReason;
 use crate::config::Config;
 use crate::connection::BlockingConnection;
+use crate::connection::read_size::READ;
 use crate::error::Error;
 use crate::process::check_thread_headroom;
 use crate::sys::uring::{PoolSize, Ring};
@@ -117,12 +118,13 @@ impl Drop for ThreadHandle {
     }
 }
 
-/// The small provided buffers of a ring: as many as connections that can have something to read at the same time without a second
-/// attempt.
+/// The small provided buffers of a ring, at most: as many as connections that can have something to read at the same time without a
+/// second attempt.
 const SMALL_BUFFERS: PoolSize = PoolSize { count: 64, bytes: crate::connection::SMALL };
 
-/// The large ones, for peers that send faster than small ones can be emptied.
-const LARGE_BUFFERS: PoolSize = PoolSize { count: 8, bytes: 64 * 1024 };
+/// The large ones, for peers that send faster than small ones can be emptied. 32 streams on two rings got 750 MiB/s with 8 of them,
+/// and 1,150 with 32. A single stream uses two.
+const LARGE_BUFFERS: PoolSize = PoolSize { count: 32, bytes: READ };
 
 #[cfg(test)]
 mod tests;

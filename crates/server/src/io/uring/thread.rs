@@ -19,6 +19,8 @@ pub(super) struct RingThread {
     /// By key. A key is free once no operation of its connection is in flight.
     connections: Vec<Option<RingConnection>>,
     free_keys: Vec<u32>,
+    /// The most connections since memory was last returned to the system.
+    peak: usize,
     /// Keys of connections that wait for memory.
     waiting: Vec<u32>,
     incoming: Receiver<BlockingConnection>,
@@ -41,6 +43,7 @@ impl RingThread {
             ring,
             connections: Vec::new(),
             free_keys: Vec::new(),
+            peak: 0,
             waiting: Vec::new(),
             incoming,
             may_grow: true,
@@ -53,7 +56,7 @@ impl RingThread {
     /// Serves until no connection is left and no other can follow.
     pub(super) fn run(mut self) {
         self.ring.watch(&self.watched.0);
-        while self.may_grow || self.free_keys.len() < self.connections.len() {
+        while self.may_grow || self.open() > 0 {
             let timeout = (!self.waiting.is_empty()).then_some(ROOM_INTERVAL);
             if self.ring.submit_and_wait(timeout).is_err() {
                 // The kernel has no memory for an operation, which stays queued.
@@ -64,6 +67,9 @@ impl RingThread {
             }
             for key in std::mem::take(&mut self.waiting) {
                 self.proceed(key);
+            }
+            if self.peak > 0 && self.open() <= self.peak / 4 {
+                self.shrink();
             }
         }
     }
@@ -97,17 +103,24 @@ impl RingThread {
                 }
                 self.free_keys.push(key);
                 self.load.fetch_sub(1, Relaxed);
-                if self.free_keys.len() == self.connections.len() {
-                    self.shrink();
-                }
             }
         }
     }
 
-    /// Frees what was allocated for many connections, after the last one.
+    /// Number of its connections.
+    fn open(&self) -> usize {
+        self.connections.len() - self.free_keys.len()
+    }
+
+    /// Frees what was allocated for many connections, after most of them have closed.
     fn shrink(&mut self) {
+        self.peak = self.open();
         self.ring.release_pages();
-        (self.connections, self.free_keys) = (Vec::new(), Vec::new());
+        let used = self.connections.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        self.connections.truncate(used);
+        self.connections.shrink_to_fit();
+        self.free_keys.retain(|&key| (key as usize) < used);
+        self.free_keys.shrink_to_fit();
     }
 
     /// Looks for what it was woken for.
@@ -152,6 +165,7 @@ impl RingThread {
                 self.connections.len() as u32 - 1
             }
         };
+        self.peak = self.peak.max(self.open());
         self.proceed(key);
     }
 }

@@ -7,6 +7,7 @@
 //! Sockets must stay open until an operation that was queued for them has completed. Otherwise it might run on another socket, which
 //! harms connections, but not memory.
 
+mod completion;
 mod operation;
 mod provided;
 mod refusal;
@@ -23,11 +24,12 @@ use io_uring::squeue::{self, Flags};
 use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode};
 
+pub(crate) use self::completion::{Completion, Done};
 use self::operation::{Kind, Tag};
 use self::provided::Pool;
 pub(crate) use self::provided::{HEADROOM, Lease, PoolSize};
 use self::refusal::is_early_return;
-pub(crate) use self::refusal::is_temporary;
+pub(crate) use self::refusal::{has_found_no_buffer, is_temporary};
 
 /// An io_uring. It must be used by the thread that created it.
 pub(crate) struct Ring {
@@ -67,28 +69,6 @@ pub(crate) enum Size {
     Small,
     /// Of the second pool.
     Large,
-}
-
-/// An operation that has completed.
-#[derive(Debug)]
-pub(crate) enum Completion {
-    /// The socket passed to [`Ring::watch`] is readable.
-    Readable,
-    /// An operation of a connection.
-    Of(u32, Done),
-}
-
-/// An operation of a connection that has completed, with what it used.
-#[derive(Debug)]
-pub(crate) enum Done {
-    /// A receive into a provided buffer; `None` at the end of the stream.
-    Received(io::Result<Option<Lease>>),
-    /// A receive into a buffer of its own, in which the bytes are counted as unread; 0 at the end of the stream.
-    ReceivedOwn(Box<Buffer>, io::Result<usize>),
-    /// A send from a provided buffer, which did not wait.
-    Sent(Lease, io::Result<usize>),
-    /// A send from a buffer of its own, in which the bytes are still unread.
-    SentOwn(Box<Buffer>, io::Result<usize>),
 }
 
 impl Ring {
@@ -210,16 +190,25 @@ impl Ring {
         self.pools[pool].prepend(lease, bytes);
     }
 
+    /// Takes one more provided buffer of this size into use, after a receive has found none. Returns false if all are in use.
+    pub(crate) fn grow(&mut self, size: Size) -> bool {
+        self.pools[size as usize].grow()
+    }
+
     /// Gives a buffer back to the kernel.
     pub(crate) fn give_back(&mut self, lease: Lease) {
         let pool = self.pool_of(lease.buffer);
         self.pools[pool].give_back(lease);
     }
 
-    /// Returns the memory of the provided buffers to the system until they are used again, unless one is in use or may be soon.
-    pub(crate) fn release_pages(&self) {
-        // What a receive has stored must not be lost.
-        if self.receiving == 0 {
+    /// Returns the memory of the provided buffers to the system until they are used again, unless one of them is in use or may be soon.
+    pub(crate) fn release_pages(&mut self) {
+        // What a receive has stored must not be lost. A kernel that defers its work to `submit_and_wait` stores nothing now, and has
+        // stored nothing before that has not been taken.
+        // (`setup` has a single issuer only with this.)
+        let is_deferred = self.uring.params().is_setup_single_issuer();
+        let all_taken = self.uring.completion().is_empty() && !self.uring.submission().cq_overflow();
+        if self.receiving == 0 || (is_deferred && all_taken) {
             self.pools.iter().for_each(Pool::release_pages);
         }
     }

@@ -22,7 +22,7 @@ use io_uring::types::BufRingEntry;
 /// Number and size of the buffers of a pool.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PoolSize {
-    /// A power of two.
+    /// At most; as many as were ever needed at once. A power of two.
     pub(crate) count: u16,
     /// Bytes that the kernel may store in each.
     pub(crate) bytes: usize,
@@ -38,7 +38,9 @@ pub(super) struct Pool {
     group: u16,
     /// Number of its first buffer: all buffers of a ring have different numbers.
     first: u16,
-    /// How many buffers were ever given to the kernel, modulo 2^16.
+    /// How many of its buffers are in use: given to the kernel, or leased. The others have no memory yet.
+    used: u16,
+    /// How many times a buffer was given to the kernel, modulo 2^16.
     tail: u16,
     /// Whether each buffer is leased: the kernel does not touch it then.
     leased: Box<[bool]>,
@@ -82,13 +84,23 @@ impl Pool {
         }
         let memory = NonNull::new(memory.cast()).expect("the kernel maps nothing at 0");
         let leased = vec![true; usize::from(size.count)].into_boxed_slice();
-        let mut pool = Pool { memory, size, group, first, tail: 0, leased };
+        let mut pool = Pool { memory, size, group, first, used: 0, tail: 0, leased };
         let entries = pool.entries() as u64;
         // SAFETY: the entries are at the start of the mapping, which is page-aligned and large enough. The mapping stays until the pool is
         // dropped, and then nothing that would use it is in flight (see the type).
         unsafe { uring.submitter().register_buf_ring_with_flags(entries, size.count, group, 0) }?;
-        (first..first + size.count).for_each(|buffer| pool.give(buffer));
+        (0..FIRST_BUFFERS).for_each(|_| _ = pool.grow());
         Ok(pool)
+    }
+
+    /// Takes one more buffer into use, after the kernel had none. Returns false if all are in use.
+    pub(super) fn grow(&mut self) -> bool {
+        let can_grow = self.used < self.size.count;
+        if can_grow {
+            self.used += 1;
+            self.give(self.first + self.used - 1);
+        }
+        can_grow
     }
 
     pub(super) fn group(&self) -> u16 {
@@ -137,7 +149,7 @@ impl Pool {
 
     /// Returns the pages of all buffers to the system, until they are used again.
     pub(super) fn release_pages(&self) {
-        if self.leased.contains(&true) {
+        if self.leased[..usize::from(self.used)].contains(&true) {
             return;
         }
         let buffers = self.size.count as usize * stride(self.size);
@@ -200,6 +212,9 @@ fn stride(size: PoolSize) -> usize {
 fn mapping(size: PoolSize) -> usize {
     ENTRIES + usize::from(size.count) * stride(size)
 }
+
+/// Buffers of a pool that are in use from the start. The kernel uses them in turn, so each one costs its memory, whatever the load.
+const FIRST_BUFFERS: u16 = 2;
 
 /// Bytes in front of each buffer for the start of a frame that arrived earlier: a page.
 pub(crate) const HEADROOM: usize = 4096;

@@ -8,6 +8,11 @@ pub(crate) fn is_temporary(error: &io::Error) -> bool {
         || matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::ECANCELED))
 }
 
+/// Whether bytes had arrived for a receive, and no provided buffer was free.
+pub(crate) fn has_found_no_buffer(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ENOBUFS)
+}
+
 /// Whether the kernel returned before anything had completed, for a reason that calls for no action.
 pub(super) fn is_early_return(error: &io::Error) -> bool {
     // EBUSY: completions must be taken first.
