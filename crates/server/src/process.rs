@@ -3,6 +3,8 @@
 //! Where a system does not show it, the answer is `None`, not a guess.
 
 use std::collections::TryReserveError;
+use std::sync::{Mutex, mpsc};
+use std::thread::{Builder, JoinHandle};
 use std::{fs, io};
 
 /// Anonymous memory of this process in RAM, in bytes: heap and stacks, without the program's code.
@@ -36,6 +38,28 @@ pub(crate) fn check_available(bytes: usize) -> Result<(), TryReserveError> {
 /// Bytes that must be available when a connection's buffers grow: for small allocations of other connections at the same time, and
 /// less than what the allocator requests from the system, so that the check costs no system call.
 pub(crate) const GROWTH_HEADROOM: usize = 96 * 1024;
+
+/// Starts a thread if there is address space for it, and returns once it runs. One at a time: the check of another start would take
+/// the space for a moment that this one has found.
+///
+/// # Errors
+/// If the system refuses it. `run` is dropped then.
+pub(crate) fn start_thread(
+    thread: Builder,
+    run: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    static STARTING: Mutex<()> = Mutex::new(());
+    let _starting = STARTING.lock();
+    check_thread_headroom()?;
+    let (starting, started) = mpsc::sync_channel::<()>(0);
+    let thread = thread.spawn(move || {
+        drop(starting);
+        run();
+    })?;
+    // Nothing is ever sent: the channel closes when the thread runs.
+    let _ = started.recv();
+    Ok(thread)
+}
 
 /// Checks that there is address space for a thread, and some more.
 ///

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::close_reason::CloseReason;
 use crate::connection::{BlockingConnection, Progress};
+use crate::process::start_thread;
 use crate::sys;
 
 /// Handle to the thread, which exits after this is dropped and its last connection is closed.
@@ -25,7 +26,7 @@ impl OneThread {
         wake_tx.set_nonblocking(true)?;
         wake_rx.set_nonblocking(true)?;
         let (incoming_tx, incoming) = mpsc::channel();
-        thread::Builder::new().name("one-thread".to_owned()).spawn(move || run(&incoming, &wake_rx))?;
+        start_thread(thread::Builder::new().name("one-thread".to_owned()), move || run(&incoming, &wake_rx))?;
         Ok(OneThread { incoming: incoming_tx, wake_tx })
     }
 

@@ -10,22 +10,20 @@ use std::time::Duration;
 
 use crate::close_reason::CloseReason;
 use crate::connection::{BlockingConnection, Progress};
-use crate::process::check_thread_headroom;
+use crate::process::start_thread;
 
 /// Serves a connection on a thread of its own.
 ///
 /// # Errors
 /// If no thread can be started. The connection is then closed, and its end is reported.
 pub(crate) fn serve(connection: BlockingConnection) -> io::Result<()> {
-    // Passed to the thread once it runs. A closure that never runs would drop the connection without a reason, and if threads
-    // were created faster than they start, each would find room where there is room for only one (see `check_thread_headroom`).
+    // Passed to the thread once it runs. A closure that never runs would drop the connection without a reason.
     let (sender, handed_over) = mpsc::sync_channel::<BlockingConnection>(0);
-    let thread = check_thread_headroom().and_then(|()| {
-        thread::Builder::new().name("connection".to_owned()).stack_size(STACK).spawn(move || {
-            if let Ok(connection) = handed_over.recv() {
-                serve_here(connection);
-            }
-        })
+    let builder = thread::Builder::new().name("connection".to_owned()).stack_size(STACK);
+    let thread = start_thread(builder, move || {
+        if let Ok(connection) = handed_over.recv() {
+            serve_here(connection);
+        }
     });
     match thread {
         Ok(_) => {

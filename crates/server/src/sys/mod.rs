@@ -106,6 +106,20 @@ pub(crate) fn trim_memory() {
     }
 }
 
+/// How many file descriptors this process may have open; `None` where that is not visible.
+#[cfg(unix)]
+pub(crate) fn descriptor_limit() -> Option<usize> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel writes one struct rlimit, to which it is given a valid pointer.
+    let result = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    usize::try_from(limit.rlim_cur).ok().filter(|_| result == 0)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn descriptor_limit() -> Option<usize> {
+    None
+}
+
 /// Whether there is something to read now.
 #[cfg(unix)]
 pub(crate) fn has_bytes(stream: &std::net::TcpStream) -> bool {

@@ -8,14 +8,14 @@
 use std::future;
 use std::iter;
 use std::sync::Arc;
-use std::thread;
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::event::Event;
 use crate::io::workers::Places;
-use crate::process::{anonymous_memory, check_thread_headroom};
+use crate::process::{anonymous_memory, start_thread};
 use crate::sys;
 use crate::table::Shared;
 use crate::table::reaper::Reaper;
@@ -82,11 +82,9 @@ async fn return_free_memory(shared: &Shared) {
 /// be started. (tokio's `spawn_blocking` would wait forever where none can.)
 async fn trim() {
     let (done, end) = tokio::sync::oneshot::channel::<()>();
-    let thread = check_thread_headroom().and_then(|()| {
-        thread::Builder::new().name("trim".to_owned()).spawn(move || {
-            sys::trim_memory();
-            drop(done);
-        })
+    let thread = start_thread(Builder::new().name("trim".to_owned()), move || {
+        sys::trim_memory();
+        drop(done);
     });
     if thread.is_ok() {
         // Nothing is ever sent: the channel closes when the thread exits.

@@ -33,7 +33,7 @@ use crate::config::Config;
 use crate::connection::BlockingConnection;
 use crate::connection::read_size::READ;
 use crate::error::Error;
-use crate::process::check_thread_headroom;
+use crate::process::start_thread;
 use crate::sys::uring::{PoolSize, Ring};
 
 /// Handle to the threads, each of which exits after this is dropped and its last connection is closed.
@@ -78,8 +78,7 @@ impl ThreadHandle {
         let load = Arc::<AtomicUsize>::default();
         let (sender, created) = mpsc::sync_channel(1);
         let (own_bell, own_load) = (bell.clone(), load.clone());
-        check_thread_headroom().map_err(failed)?;
-        let thread = Builder::new().name("ring".to_owned()).spawn(move || {
+        let thread = start_thread(Builder::new().name("ring".to_owned()), move || {
             // A ring belongs to the thread that creates it.
             match Ring::new(pools[0], pools[1]) {
                 Ok(ring) => {

@@ -26,7 +26,7 @@ use tokio::sync::oneshot;
 use self::places::PlaceIndex;
 pub(crate) use self::places::Places;
 use crate::config::Config;
-use crate::process::check_thread_headroom;
+use crate::process::start_thread;
 use crate::sys;
 
 /// The worker threads. They exit when this is dropped, and close the connections that they still have.
@@ -42,13 +42,15 @@ struct Worker {
 }
 
 impl Workers {
-    /// Starts `count` threads, by default one per core.
+    /// Starts `count` threads, by default one per core, or fewer where a process may have few descriptors: connections need them.
     ///
     /// # Errors
     /// If the kernel provides no thread or no epoll.
     pub(crate) fn start(count: Option<usize>) -> io::Result<Workers> {
-        let cores = || thread::available_parallelism().map_or(1, usize::from).min(Config::MOST_WORKERS);
-        let count = count.unwrap_or_else(cores);
+        let count = count.unwrap_or_else(|| {
+            let cores = thread::available_parallelism().map_or(1, usize::from).min(Config::MOST_WORKERS);
+            cores.min(sys::descriptor_limit().unwrap_or(usize::MAX) / DESCRIPTORS_PER_WORKER).max(1)
+        });
         let allowed = sys::cpu::allowed();
         let cpus: Vec<Option<usize>> = match allowed.len() == count && count > 1 {
             true => allowed.into_iter().map(Some).collect(),
@@ -84,10 +86,9 @@ impl Workers {
 impl Worker {
     /// Starts a thread, and returns it with its runtime, which it builds and drops itself: a runtime must not be dropped by a task.
     fn start(cpu: Option<usize>) -> io::Result<(Worker, Handle)> {
-        check_thread_headroom()?;
         let (built, runtime) = mpsc::sync_channel(1);
         let (stop, stopped) = oneshot::channel();
-        let thread = thread::Builder::new().name("worker".to_owned()).spawn(move || {
+        let thread = start_thread(thread::Builder::new().name("worker".to_owned()), move || {
             cpu.into_iter().for_each(sys::cpu::pin_to);
             let runtime = Builder::new_current_thread().enable_io().enable_time().build();
             // The receiver waits for it.
@@ -102,6 +103,9 @@ impl Worker {
         Ok((Worker { thread, stop }, runtime))
     }
 }
+
+/// A process may have this many descriptors for each worker: four of them are the worker's own.
+const DESCRIPTORS_PER_WORKER: usize = 16;
 
 impl Drop for Workers {
     fn drop(&mut self) {
