@@ -18,7 +18,7 @@ pub(super) const LESSON: Lesson = Lesson {
     name: "sockets",
     idea: "listening and connection sockets; an unclosed socket is a leak",
     question: Question {
-        text: "A server is allowed at most 32 open file descriptors (files and sockets). 40 clients connect to it, and \
+        text: "A server is allowed at most 40 open file descriptors (files and sockets). 40 clients connect to it, and \
                each sends a line. What do the clients see?",
         choices: &[
             "about 20 connect; the others are refused",
@@ -40,7 +40,7 @@ pub(super) const LESSON: Lesson = Lesson {
             "ls -l /proc/$(pgrep -n '^echoctl$')/fd",
             "the file descriptors of a running server, including its sockets",
         ),
-        ("(ulimit -n 32; echoctl serve)", "the server of this lesson, to try by hand"),
+        ("(ulimit -n 40; echoctl serve --workers 1)", "the server of this lesson, to try by hand"),
         ("echoctl lesson handshake", "why a client can be connected before the server accepts it"),
     ],
     before: None,
@@ -223,7 +223,7 @@ fn finding(e: &Evidence) -> Finding {
         ))
         .explain(format!(
             "With {} file descriptors the server could accept {} of {} clients. It needs the rest for itself: its \
-             standard streams, the listening socket and the event loop. Then accept failed with EMFILE, \"too many open \
+             standard streams, the listening socket, and some for its event loops and for signals. Then accept failed with EMFILE, \"too many open \
              files\". Even so, all {} clients had connected and sent their line. The kernel had put their connections \
              into the accept queue, where the remaining {} waited without an error.",
             e.descriptor_limit, e.accepted, e.connected, e.connected, e.connected - e.accepted,
@@ -261,8 +261,8 @@ fn finding(e: &Evidence) -> Finding {
         .measured(if e.accepted == e.connected { 'c' } else { 'b' })
 }
 
-/// File descriptors of the server: about ten for itself, the rest for connections.
-const LIMIT: u32 = 32;
+/// File descriptors of the server: 18 for itself, the rest for connections.
+const LIMIT: u32 = 40;
 
 /// Number of clients: more than the server can accept, few enough for a process that is limited to 64 descriptors itself.
 const CLIENTS: usize = 40;

@@ -36,7 +36,7 @@ impl ChildServer {
         ChildServer::serve(program, Command::new(program), args)
     }
 
-    /// The same with at most `limit` open file descriptors. A shell lowers its own limit and then becomes the server, so that
+    /// The same with one worker and at most `limit` open file descriptors. A shell lowers its own limit and then becomes the server, so that
     /// no other process is limited. Only for systems with a POSIX shell.
     ///
     /// # Errors
@@ -44,7 +44,7 @@ impl ChildServer {
     pub fn start_with_descriptors(program: &Path, limit: u32) -> Result<ChildServer, Error> {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")]).arg(program);
-        ChildServer::serve(program, command, &[])
+        ChildServer::serve(program, command, &["--workers", "1"])
     }
 
     fn serve(program: &Path, mut command: Command, args: &[&str]) -> Result<ChildServer, Error> {

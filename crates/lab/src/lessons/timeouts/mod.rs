@@ -186,7 +186,7 @@ fn finding(idle: Times, write: Times, min_rate: Times, keepalive: &Keepalive) ->
             format!("silent {}, stalled {}", after(write[SILENT]), after(write[STALLED])),
         )
         .claim(
-            "a slow reader survives the write timeout, but not a minimum rate",
+            "a reader of 128 KiB per second survives the write timeout, but not a minimum rate",
             e.slow_reader_survived && min_rate[SLOW].is_some() && min_rate[FASTER].is_none(),
             format!("write {}, minimum rate {}", after(write[SLOW]), after(min_rate[SLOW])),
         )
@@ -240,7 +240,7 @@ fn jumps(ended: Option<Seconds>) -> String {
     let Some(time) = ended else { return String::new() };
     format!(
         " But it also ended the client that read {} per second (after {time}), although that one never stopped. A kernel opens a closed \
-         window only when a good part of the receive buffer is free, so acknowledgements come in jumps. Between two jumps a slow \
+         window again in jumps, and acknowledgements come with them. Between two jumps a slow \
          reader looks the same as a dead one, and a timeout has to be longer than that.",
         Bytes(SLOWEST_RATE),
     )

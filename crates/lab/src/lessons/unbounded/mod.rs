@@ -220,10 +220,11 @@ fn bound_of_many(letter: char, audited: Option<&Audited>) -> String {
 }
 
 /// The verdicts of an audit that a server of one's own may get, and what each looks like.
-const VERDICTS: &str = "An audit of a server of yours ends with one of four verdicts, apart from crashes and other damage. Unbounded: the memory grows \
+const VERDICTS: &str = "An audit of a server of yours usually ends with one of four verdicts. Unbounded: the memory grows \
     with every byte sent, and the client never has to wait. Bounded: memory grows to a limit and stays there, and the client's writes \
     block. Disconnects: the server closes the connection of a client that does not read. Discards: memory stays flat, the client never \
-    has to wait, and replies are missing.";
+    has to wait, and replies are missing. Unbounded and discards are faults, and so is starves (another client has to wait); bounded and \
+    disconnects are safe, as long as the number of connections has a limit.";
 
 /// Bytes of input after which growth is suspected. An audit then goes on to four times as much, to see that there is no limit: several
 /// times the kernel buffering of these connections.
