@@ -19,24 +19,29 @@ pub(super) struct Projection {
     /// Whether the user gave the number of connections.
     #[serde(skip)]
     pub(super) is_requested: bool,
+    /// Whether the server disconnects such a client, which occupies it until then.
+    #[serde(skip)]
+    pub(super) ends: bool,
 }
 
 impl Projection {
-    /// That to `requested` connections; without a request, to [`USUAL`] ones, and only of a server whose memory is bounded:
-    /// that of others depends on how much they are sent.
+    /// That to `requested` connections; without a request, to [`USUAL`] ones, and only of a server whose memory has a limit, or which
+    /// disconnects: the memory of others depends on how much they are sent.
     pub(super) fn new(
         verdict: Verdict,
         requested: Option<u64>,
         figures: &Figures,
         attacked: u32,
     ) -> Option<Projection> {
-        let connections = requested.or((verdict == Verdict::Bounded).then_some(USUAL))?;
+        let connections =
+            requested.or(matches!(verdict, Verdict::Bounded | Verdict::Disconnects).then_some(USUAL))?;
         let each = |total: Option<u64>| {
             let all = u128::from(total?) * u128::from(connections) / u128::from(attacked.max(1));
             Some(u64::try_from(all).unwrap_or(u64::MAX))
         };
         let (server_memory, kernel_memory) = (each(figures.memory_growth), each(figures.kernel_memory));
-        Some(Projection { connections, server_memory, kernel_memory, is_requested: requested.is_some() })
+        let (is_requested, ends) = (requested.is_some(), verdict == Verdict::Disconnects);
+        Some(Projection { connections, server_memory, kernel_memory, is_requested, ends })
     }
 
     /// The usual projection in a sentence; `None` if the user gave a number, which has rows of its own, or no memory is visible.
@@ -52,7 +57,9 @@ impl Projection {
             format!("{} of kernel memory for both ends{notes}", Bytes(bytes))
         });
         let both: Vec<String> = server.into_iter().chain(kernel).collect();
-        (!both.is_empty()).then(|| format!("1,000 such clients would occupy about {}", both.join(" and ")))
+        let until = if self.ends { ", until they are disconnected" } else { "" };
+        (!both.is_empty())
+            .then(|| format!("1,000 such clients would occupy about {}{until}", both.join(" and ")))
     }
 
     /// Names and values for a table.
@@ -108,12 +115,21 @@ mod tests {
     }
 
     #[test]
+    fn clients_that_are_disconnected_occupy_it_until_then() {
+        let sentence =
+            Projection::new(Verdict::Disconnects, None, &figures(), 1).unwrap().sentence().unwrap();
+
+        assert!(sentence.ends_with(", until they are disconnected"), "{sentence}");
+    }
+
+    #[test]
     fn other_verdicts_are_multiplied_on_request_only() {
         for verdict in Verdict::ALL {
             let usual = Projection::new(verdict, None, &figures(), 1);
             let requested = Projection::new(verdict, Some(7), &figures(), 1).unwrap();
 
-            assert_eq!(usual.is_some(), verdict == Verdict::Bounded, "{verdict}");
+            let has_an_end = matches!(verdict, Verdict::Bounded | Verdict::Disconnects);
+            assert_eq!(usual.is_some(), has_an_end, "{verdict}");
             assert_eq!((requested.connections, requested.server_memory), (7, Some(7 * (256 << 10))));
             assert_eq!(requested.sentence(), None, "it has rows");
             assert_eq!(requested.rows()[1].1, "56 MiB");

@@ -6,7 +6,11 @@ use crate::Table;
 
 /// A row for the time before the attack, and one for each client that asked later.
 pub fn other_clients(clients: &Bystanders) -> Table {
-    let calm = format!("answered within {}", Seconds(clients.calm));
+    let calm = match clients.calm {
+        // The answers were there when they were first looked for.
+        0.0 => "answered at once".to_owned(),
+        time => format!("answered within {}", Seconds(time)),
+    };
     let calm = if clients.serves_several { calm } else { calm + ", one client at a time" };
     let limit = clients.limit;
     let later = |service: Option<Service>| service.and_then(|service| later(service, limit));
