@@ -27,7 +27,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         ..Config::default()
     };
 
-    let runtime = runtime(None)?;
+    // It accepts; the server starts the threads that serve.
+    let runtime = runtime(Some(1))?;
     let server = Server::bind(config)?;
     let shutdown = async { drop(tokio::signal::ctrl_c().await) };
     let stats = runtime.block_on(server.serve(print, shutdown))?;

@@ -12,8 +12,9 @@ use crate::error::Error;
 use crate::process::{check_thread_headroom, threads_now};
 use crate::sys;
 
-/// A runtime for the server, with `workers` threads (default: one per core). From this call on, all threads of the process share
-/// one heap, so that its memory can be returned to the kernel after peers have left.
+/// A runtime with `workers` threads (default: one per core), on which a server accepts, and a program does what else it does: one is
+/// enough for a server, which starts the threads that serve itself ([`Config::workers`]). From this call on, all threads of the process
+/// share one heap, so that its memory can be returned to the kernel after peers have left.
 ///
 /// # Errors
 /// If the number of threads is 0 or exceeds [`Config::MOST_WORKERS`], or the kernel provides no threads or no epoll.

@@ -25,7 +25,7 @@ use crate::table::{CloseCause, Shared, maintenance};
 /// let server = Server::bind(Config { addr, ..Config::default() }).unwrap();
 /// assert_ne!(server.local_addr().port(), 0, "the kernel chose one");
 ///
-/// let runtime = echoctl_server::runtime(None).unwrap();
+/// let runtime = echoctl_server::runtime(Some(1)).unwrap(); // the server starts the threads that serve
 /// let shutdown = async {}; // it is asked to shut down immediately
 /// let stats = runtime.block_on(server.serve(|event| eprintln!("{event:?}"), shutdown)).unwrap();
 /// assert_eq!(stats.accepted, 0);
