@@ -122,12 +122,10 @@ fn behave(mut peer: TcpStream, framing: Framing, loss: Loss, mut random: StdRng,
         let mut rest = &sent[..];
         while !rest.is_empty() {
             let (piece, after) = rest.split_at(pieces.random_range(1..=rest.len().min(40_000)));
-            if writer.write_all(piece).is_err() {
-                return;
-            }
+            writer.write_all(piece)?;
             rest = after;
         }
-        let _ = writer.shutdown(Shutdown::Write);
+        writer.shutdown(Shutdown::Write)
     });
     let (mut got, mut room) = (Vec::new(), vec![0; 1 << random.random_range(6..17)]);
     let is_slow = random.random_bool(0.5);
@@ -147,7 +145,8 @@ fn behave(mut peer: TcpStream, framing: Framing, loss: Loss, mut random: StdRng,
             wait_a_little(&mut random);
         }
     };
-    sender.join().unwrap();
+    // The kernel reports a reset once: where the sender was told, the reader finds an end of file.
+    let end = sender.join().unwrap().map_err(|error| error.kind()).and(end);
     let mut rest = &got[..];
     let mut missing = 0;
     for frame in &frames {
@@ -163,7 +162,9 @@ fn behave(mut peer: TcpStream, framing: Framing, loss: Loss, mut random: StdRng,
             missing
         }
         Err(kind) => {
-            assert!(kind == ErrorKind::ConnectionReset && loss == Loss::Allowed, "{what}: {kind}");
+            let is_reset =
+                [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe, ErrorKind::NotConnected].contains(&kind);
+            assert!(is_reset && loss == Loss::Allowed, "{what}: {kind}");
             let is_cut = frames.iter().any(|frame| frame.starts_with(rest));
             assert!(is_cut, "{what}: {} bytes are not of the frames, in order", rest.len());
             0
