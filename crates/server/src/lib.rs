@@ -47,3 +47,11 @@ pub use runtime::runtime;
 pub use server::Server;
 pub use sys::share_one_heap;
 pub use table::CloseCause;
+
+/// The io_uring of [`Io::Uring`], for experiments that use it in another way.
+#[cfg(target_os = "linux")]
+pub mod uring {
+    pub use crate::sys::uring::{
+        Completion, Done, Lease, PoolSize, Ring, Size, has_found_no_buffer, is_temporary,
+    };
+}

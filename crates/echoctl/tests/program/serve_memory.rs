@@ -24,7 +24,7 @@ impl Server {
             "ulimit -v {ADDRESS_SPACE_KIB}; exec {program} serve --addr 127.0.0.1:0 --json --until-stdin-ends \
              --workers 2 --memory-limit 8GiB {arguments}"
         );
-        // `--workers` needs `--io tasks`.
+        // Not every I/O model has workers.
         let command = if arguments.contains("--io") { command.replace("--workers 2", "") } else { command };
         let mut child = Command::new("sh")
             .args(["-c", &command])

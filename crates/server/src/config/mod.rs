@@ -29,7 +29,7 @@ pub struct Config {
     pub policy: Policy,
     /// I/O model. Default tasks.
     pub io: Io,
-    /// Number of threads that serve, with [`Io::Tasks`] only. Default one per core, fewer where this process may
+    /// Number of threads that serve, with [`Io::Tasks`] and [`Io::Uring`] only. Default one per core, fewer where this process may
     /// open few descriptors; at most [`MOST_WORKERS`](Config::MOST_WORKERS).
     pub workers: Option<usize>,
     /// Maximum number of bytes in reply queues and frame buffers, over all connections; at the limit the connection that

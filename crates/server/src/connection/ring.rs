@@ -141,7 +141,7 @@ impl RingConnection {
             Err(error) if is_temporary(&error) => {}
             Err(error) => self.fail(error.into()),
         }
-        if lease.len() == 0 {
+        if lease.is_empty() {
             ring.give_back(lease);
         } else {
             self.held = Some(lease);

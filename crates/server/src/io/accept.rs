@@ -80,7 +80,7 @@ impl IoBackend {
             #[cfg(unix)]
             Io::OneThread => IoBackend::OneThread(OneThread::start().map_err(failed)?),
             #[cfg(target_os = "linux")]
-            Io::Uring => IoBackend::Uring(Uring::start()?),
+            Io::Uring => IoBackend::Uring(Uring::start(config.workers)?),
             // `Config::check` refuses the rest.
             #[cfg(not(target_os = "linux"))]
             _ => return Err(failed(io::ErrorKind::Unsupported.into())),

@@ -106,7 +106,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = IoMode::Tasks, value_name = "NAME", hide_default_value = true, hide_possible_values = true, long_help = io_models(), help_heading = "I/O")]
     io: IoMode,
 
-    /// Worker threads, with --io tasks only [default: one per core]
+    /// Worker threads, with --io tasks or uring [default: one per core]
     ///
     /// At most 1024.
     #[arg(long, value_parser = number::<u16>(1..=Config::MOST_WORKERS as u64), value_name = "N", help_heading = "I/O", hide_short_help = true)]
@@ -308,11 +308,12 @@ impl Args {
             [Bounded, Watermark, Drop, Disconnect, Budget],
             "bounded, watermark, drop, disconnect or budget",
         );
+        let has_workers = matches!(self.io, IoMode::Tasks | IoMode::Uring);
         let is_useless = [
             ("queue-limit", self.queue_limit.is_some() && is_unused(&queues), policy, names),
             ("resume-at", self.resume_at.is_some() && is_unused(&[Watermark]), policy, "watermark"),
             ("grace", self.grace.is_some() && is_unused(&[Disconnect]), policy, "disconnect"),
-            ("workers", self.workers.is_some() && self.io != IoMode::Tasks, io, "tasks"),
+            ("workers", self.workers.is_some() && !has_workers, io, "tasks or uring"),
         ];
         match is_useless.into_iter().find(|(_, is_useless, ..)| *is_useless) {
             Some((option, _, (other, value), needed)) => {

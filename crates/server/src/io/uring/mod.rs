@@ -49,13 +49,13 @@ struct ThreadHandle {
 }
 
 impl Uring {
-    /// Starts a thread per core.
+    /// Starts this many threads, or one per core.
     ///
     /// # Errors
     /// If the kernel refuses a ring, or a thread cannot be started.
-    pub(crate) fn start() -> Result<Uring, Error> {
-        let cores = available_parallelism().map_or(1, usize::from).min(Config::MOST_WORKERS);
-        Uring::with(cores, [SMALL_BUFFERS, LARGE_BUFFERS])
+    pub(crate) fn start(threads: Option<usize>) -> Result<Uring, Error> {
+        let cores = || available_parallelism().map_or(1, usize::from).min(Config::MOST_WORKERS);
+        Uring::with(threads.unwrap_or_else(cores), [SMALL_BUFFERS, LARGE_BUFFERS])
     }
 
     fn with(threads: usize, pools: [PoolSize; 2]) -> Result<Uring, Error> {

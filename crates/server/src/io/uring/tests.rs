@@ -166,10 +166,18 @@ fn connections_close_from_outside_whatever_is_in_flight() {
 }
 
 #[test]
+fn as_many_threads_serve_as_are_asked_for() {
+    match Uring::start(Some(3)) {
+        Ok(uring) => assert_eq!(uring.threads.len(), 3),
+        Err(error) => eprintln!("no io_uring here: {error}"),
+    }
+}
+
+#[test]
 fn where_io_uring_is_refused_the_error_says_so() {
     let refused = thread::spawn(|| {
         refuse_io_uring();
-        Uring::start().err()
+        Uring::start(None).err()
     });
 
     let error = refused.join().unwrap().expect("the kernel refuses it");

@@ -8,8 +8,8 @@ use super::Lease;
 
 /// An operation that has completed.
 #[derive(Debug)]
-pub(crate) enum Completion {
-    /// The socket passed to [`Ring::watch`](super::Ring::watch) is readable.
+pub enum Completion {
+    /// The socket passed to `Ring::watch` is readable.
     Readable,
     /// An operation of a connection.
     Of(u32, Done),
@@ -17,7 +17,7 @@ pub(crate) enum Completion {
 
 /// An operation of a connection that has completed, with what it used.
 #[derive(Debug)]
-pub(crate) enum Done {
+pub enum Done {
     /// A receive into a provided buffer; `None` at the end of the stream.
     Received(io::Result<Option<Lease>>),
     /// A receive into a buffer of its own, in which the bytes are counted as unread; 0 at the end of the stream.

@@ -24,15 +24,16 @@ use io_uring::squeue::{self, Flags};
 use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode};
 
-pub(crate) use self::completion::{Completion, Done};
+pub use self::completion::{Completion, Done};
 use self::operation::{Kind, Tag};
+pub(crate) use self::provided::HEADROOM;
 use self::provided::Pool;
-pub(crate) use self::provided::{HEADROOM, Lease, PoolSize};
+pub use self::provided::{Lease, PoolSize};
 use self::refusal::is_early_return;
-pub(crate) use self::refusal::{has_found_no_buffer, is_temporary};
+pub use self::refusal::{has_found_no_buffer, is_temporary};
 
 /// An io_uring. It must be used by the thread that created it.
-pub(crate) struct Ring {
+pub struct Ring {
     /// Closed by `drop`, before the memory below is freed.
     uring: ManuallyDrop<IoUring>,
     pools: ManuallyDrop<[Pool; 2]>,
@@ -64,7 +65,7 @@ struct OwnOperation {
 
 /// Which provided buffer a receive takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Size {
+pub enum Size {
     /// Of the first pool.
     Small,
     /// Of the second pool.
@@ -76,7 +77,7 @@ impl Ring {
     ///
     /// # Errors
     /// If the kernel or a sandbox refuses it.
-    pub(crate) fn new(small: PoolSize, large: PoolSize) -> io::Result<Ring> {
+    pub fn new(small: PoolSize, large: PoolSize) -> io::Result<Ring> {
         let uring = setup::newest_kind()?;
         let buffers = usize::from(small.count) + usize::from(large.count);
         let pools = [Pool::new(&uring, 0, 0, small)?, Pool::new(&uring, 1, small.count, large)?];
@@ -99,7 +100,7 @@ impl Ring {
     }
 
     /// Queues a receive into a provided buffer that the kernel chooses when bytes have arrived.
-    pub(crate) fn receive(&mut self, socket: &impl AsRawFd, connection: u32, size: Size) {
+    pub fn receive(&mut self, socket: &impl AsRawFd, connection: u32, size: Size) {
         let receive = self.receive_provided(socket.as_raw_fd(), size);
         self.receiving += 1;
         self.queue(receive, Tag::new(Kind::Receive, 0, connection));
@@ -134,11 +135,7 @@ impl Ring {
         count: usize,
         next: Option<Size>,
     ) {
-        let bytes = &self.bytes(&lease)[..count];
-        // "All of them", so that a part of them counts as a failure, which cancels the receive.
-        let flags = libc::MSG_DONTWAIT | libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
-        let send =
-            opcode::Send::new(Fd(socket.as_raw_fd()), bytes.as_ptr(), count as u32).flags(flags).build();
+        let send = self.send_provided(socket.as_raw_fd(), &lease, count, libc::MSG_DONTWAIT);
         let tag = Tag::new(Kind::Send, lease.buffer, connection);
         let buffer = usize::from(lease.buffer);
         self.sending[buffer] = Some(SendOperation { lease, is_linked: next.is_some() });
@@ -150,6 +147,16 @@ impl Ring {
                 self.receive(socket, connection, size);
             }
         }
+    }
+
+    /// Queues a send of all bytes of a lease, which waits for the peer. Until the peer has read enough, the buffer is missing to all others, so
+    /// a server should not do this; `echoctl lesson isolation` shows why.
+    pub fn send_held(&mut self, socket: &impl AsRawFd, connection: u32, lease: Lease) {
+        let send = self.send_provided(socket.as_raw_fd(), &lease, lease.len(), 0);
+        let tag = Tag::new(Kind::Send, lease.buffer, connection);
+        let buffer = usize::from(lease.buffer);
+        self.sending[buffer] = Some(SendOperation { lease, is_linked: false });
+        self.queue(send, tag);
     }
 
     /// Queues a send of the first `count` unread bytes of `buffer`, which waits until the peer has room for some of them.
@@ -191,12 +198,12 @@ impl Ring {
     }
 
     /// Takes one more provided buffer of this size into use, after a receive has found none. Returns false if all are in use.
-    pub(crate) fn grow(&mut self, size: Size) -> bool {
+    pub fn grow(&mut self, size: Size) -> bool {
         self.pools[size as usize].grow()
     }
 
     /// Gives a buffer back to the kernel.
-    pub(crate) fn give_back(&mut self, lease: Lease) {
+    pub fn give_back(&mut self, lease: Lease) {
         let pool = self.pool_of(lease.buffer);
         self.pools[pool].give_back(lease);
     }
@@ -217,7 +224,7 @@ impl Ring {
     ///
     /// # Errors
     /// If the kernel has no memory. What was not submitted stays queued.
-    pub(crate) fn submit_and_wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+    pub fn submit_and_wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.fill()?;
         let wanted = self.uneventful + 1;
         let entered = match timeout {
@@ -234,7 +241,7 @@ impl Ring {
     }
 
     /// The next operation that has completed.
-    pub(crate) fn next_completion(&mut self) -> Option<Completion> {
+    pub fn next_completion(&mut self) -> Option<Completion> {
         loop {
             let entry = self.uring.completion().next()?;
             self.pending -= 1;
@@ -291,6 +298,13 @@ impl Ring {
             .buf_group(self.pools[size as usize].group())
             .build()
             .flags(Flags::BUFFER_SELECT)
+    }
+
+    fn send_provided(&self, socket: RawFd, lease: &Lease, count: usize, flags: libc::c_int) -> squeue::Entry {
+        let bytes = &self.bytes(lease)[..count];
+        // "All of them", so that a part of them counts as a failure, which cancels a receive that is linked to this.
+        let flags = flags | libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
+        opcode::Send::new(Fd(socket), bytes.as_ptr(), count as u32).flags(flags).build()
     }
 
     fn store(&mut self, connection: u32, operation: OwnOperation) -> Result<(), TryReserveError> {

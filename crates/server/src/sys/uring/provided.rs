@@ -21,11 +21,11 @@ use io_uring::types::BufRingEntry;
 
 /// Number and size of the buffers of a pool.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct PoolSize {
-    /// At most; as many as were ever needed at once. A power of two.
-    pub(crate) count: u16,
+pub struct PoolSize {
+    /// At most; as many as were ever needed at once. A power of two, at most 4096.
+    pub count: u16,
     /// Bytes that the kernel may store in each.
-    pub(crate) bytes: usize,
+    pub bytes: usize,
 }
 
 /// Buffers of one size that the kernel takes from. They are registered with a ring. While one of its operations is in flight they must
@@ -49,7 +49,7 @@ pub(super) struct Pool {
 /// A buffer that the kernel has filled. Not dropped but given back to its ring.
 #[derive(Debug)]
 #[must_use = "a lease that is not given back is a buffer less"]
-pub(crate) struct Lease {
+pub struct Lease {
     /// Number of the buffer within its ring.
     pub(super) buffer: u16,
     /// Where its bytes begin and end, counted from the start of the headroom.
@@ -58,13 +58,18 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
+    /// Whether no bytes are left.
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
     /// Number of bytes.
     pub(crate) fn len(&self) -> usize {
         (self.end - self.start) as usize
     }
 
     /// Leaves out the first `count` bytes.
-    pub(crate) fn advance(&mut self, count: usize) {
+    pub fn advance(&mut self, count: usize) {
         assert!(count <= self.len(), "{count} bytes of {}", self.len());
         self.start += count as u32;
     }
@@ -73,7 +78,7 @@ impl Lease {
 impl Pool {
     /// Registers a pool as `group`, with buffers numbered from `first`.
     pub(super) fn new(uring: &IoUring, group: u16, first: u16, size: PoolSize) -> io::Result<Pool> {
-        assert!(size.count.is_power_of_two(), "{size:?}");
+        assert!(size.count.is_power_of_two() && size.count <= MOST_BUFFERS, "{size:?}");
         // SAFETY: a new mapping, of memory that nothing else uses.
         let memory = unsafe {
             let access = libc::PROT_READ | libc::PROT_WRITE;
@@ -219,5 +224,8 @@ const FIRST_BUFFERS: u16 = 2;
 /// Bytes in front of each buffer for the start of a frame that arrived earlier: a page.
 pub(crate) const HEADROOM: usize = 4096;
 
-/// Bytes reserved for the entries of a pool: whole pages on every system, and enough for 4096 buffers.
+/// Bytes reserved for the entries of a pool: whole pages on every system.
 const ENTRIES: usize = 64 * 1024;
+
+/// As many buffers as there is room for their entries.
+const MOST_BUFFERS: u16 = (ENTRIES / size_of::<BufRingEntry>()) as u16;

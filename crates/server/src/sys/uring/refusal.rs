@@ -3,13 +3,13 @@
 use std::io::{self, ErrorKind};
 
 /// Whether a failed operation can be repeated: the kernel accepted nothing, had no provided buffer, or was interrupted or asked to cancel.
-pub(crate) fn is_temporary(error: &io::Error) -> bool {
+pub fn is_temporary(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
         || matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::ECANCELED))
 }
 
 /// Whether bytes had arrived for a receive, and no provided buffer was free.
-pub(crate) fn has_found_no_buffer(error: &io::Error) -> bool {
+pub fn has_found_no_buffer(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ENOBUFS)
 }
 

@@ -114,6 +114,31 @@ fn a_send_that_would_wait_ends_and_cancels_the_receive() {
 }
 
 #[test]
+fn a_held_buffer_comes_back_once_the_peer_has_read() {
+    let Some(mut ring) = ring() else { return };
+    let (mut peer, socket) = pair();
+    peer.write_all(b"held").unwrap();
+    ring.receive(&socket, 7, Size::Small);
+    let lease = received(&mut ring);
+    fill(&socket);
+
+    ring.send_held(&socket, 7, lease);
+    ring.submit_and_wait(Some(Duration::from_millis(10))).unwrap();
+    assert!(ring.next_completion().is_none(), "it waits for the peer");
+
+    let reader = thread::spawn(move || {
+        let (mut last, mut buffer) = (0, vec![0; 1 << 16]);
+        while last != b'd' {
+            let count = peer.read(&mut buffer).unwrap();
+            last = buffer[count - 1];
+        }
+    });
+    let Done::Sent(lease, Ok(4)) = done(&mut ring) else { panic!("all of it was sent") };
+    ring.give_back(lease);
+    reader.join().unwrap();
+}
+
+#[test]
 fn without_a_free_buffer_a_receive_fails_and_loses_nothing() {
     let Some(mut ring) = ring() else { return };
     let (mut peer, socket) = pair();
