@@ -70,7 +70,7 @@ mod tests {
         });
         socket.set_nonblocking(true).unwrap();
         let index = shared.table.insert(Descriptor::of(&socket), peer, 0).unwrap();
-        let stream = tokio::net::TcpStream::from_std(socket).unwrap();
+        let stream = crate::sys::socket::register(socket).unwrap();
         (Connection::new(stream, ConnectionHandle::new(shared.clone(), index), Room::Lent), index)
     }
 

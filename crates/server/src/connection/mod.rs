@@ -19,12 +19,10 @@ mod thread_buffer;
 use std::future::poll_fn;
 use std::io;
 use std::mem;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
 use echoctl_proto::FrameDecoder;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 pub(crate) use self::blocking::{BlockingConnection, Progress};
 pub use self::reply_queue::ReplyQueue;
@@ -38,11 +36,11 @@ use self::read_size::{READ, ReadSize};
 use crate::close_reason::CloseReason;
 use crate::io::workers::places::Stay;
 use crate::settings::Settings;
-use crate::sys;
+use crate::sys::socket::{self, Socket};
 use crate::table::{ConnectionHandle, NoRoom};
 
-/// A connection with a peer, by a socket of tokio's, or by [one that blocks](BlockingConnection).
-pub(crate) struct Connection<S = TcpStream> {
+/// A connection with a peer, by a socket that a task waits for, or by [one that blocks](BlockingConnection).
+pub(crate) struct Connection<S = Socket> {
     // Fields are dropped in this order: the entry must be vacated before the socket closes.
     handle: ConnectionHandle,
     pub(crate) stream: S,
@@ -175,15 +173,11 @@ impl Connection {
         if let Err(no_room) = self.count_need(need, queued) {
             return self.poll_for_room(cx, no_room, queued);
         }
-        let mut room = ReadBuf::new(self.frames.room(wanted)?);
-        let read = match Pin::new(&mut self.stream).poll_read(cx, &mut room) {
-            Poll::Pending => sys::read_past_mark(&self.stream, &mut room),
-            ready => ready,
-        };
-        match read {
-            Poll::Ready(Ok(())) => {
-                let (count, room) = (room.filled().len(), room.capacity());
-                self.record_read(count, room);
+        let room = self.frames.room(wanted)?;
+        let wanted = room.len();
+        match socket::poll_read(&mut self.stream, cx, room) {
+            Poll::Ready(Ok(count)) => {
+                self.record_read(count, wanted);
                 self.quantum_used = self.quantum_used.saturating_add(count.div_ceil(1024) as u16);
                 Poll::Ready(Ok(count))
             }
@@ -320,12 +314,12 @@ fn complete_frames_in(
 
 /// Writes once, and counts what the kernel accepts, which is at least one byte.
 fn poll_write(
-    stream: &mut TcpStream,
+    stream: &mut Socket,
     handle: &ConnectionHandle,
     cx: &mut Context<'_>,
     bytes: &[u8],
 ) -> Poll<io::Result<usize>> {
-    match ready!(Pin::new(stream).poll_write(cx, bytes))? {
+    match ready!(socket::poll_write(stream, cx, bytes))? {
         0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
         written => {
             handle.entry().record_sent(written);

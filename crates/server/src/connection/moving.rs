@@ -1,12 +1,11 @@
 //! The worker that serves a connection: its first one, and how it moves to another.
 
 use socket2::SockRef;
-use tokio::net::TcpStream;
 
 use super::Connection;
 use crate::close_reason::CloseReason;
 use crate::io::workers::places::PlaceIndex;
-use crate::sys::{self, Descriptor};
+use crate::sys::{self, Descriptor, socket};
 
 impl Connection {
     /// Counts it at the worker that is to serve it.
@@ -38,7 +37,7 @@ impl Connection {
         let Some(worker) = places.at(place) else { return Ok(false) };
         let _context = worker.runtime().enter();
         let registered =
-            SockRef::from(&self.stream).try_clone().and_then(|socket| TcpStream::from_std(socket.into()));
+            SockRef::from(&self.stream).try_clone().and_then(|socket| socket::register(socket.into()));
         let Ok(stream) = registered else { return Ok(false) };
         self.handle.entry().replace_descriptor(Descriptor::of(&stream));
         self.stream = stream;

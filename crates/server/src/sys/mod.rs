@@ -6,63 +6,25 @@
 pub(crate) mod cpu;
 #[cfg(not(all(test, echoctl_loom)))]
 mod descriptor;
+pub(crate) mod socket;
 #[cfg(target_os = "linux")]
 pub(crate) mod uring;
 
 use std::io;
-#[cfg(target_os = "linux")]
-use std::io::Read;
 #[cfg(unix)]
 pub(crate) use std::os::fd::AsRawFd as AsRaw;
 #[cfg(windows)]
 pub(crate) use std::os::windows::io::AsRawSocket as AsRaw;
-use std::task::Poll;
 
 #[cfg(unix)]
 pub(crate) use libc::pollfd;
 use socket2::SockRef;
-use tokio::io::ReadBuf;
-use tokio::net::TcpStream;
 
 #[cfg(not(all(test, echoctl_loom)))]
 pub(crate) use self::descriptor::Descriptor;
 /// A model, which checks the invariant.
 #[cfg(all(test, echoctl_loom))]
 pub(crate) use crate::table::model::Descriptor;
-
-/// Reads beyond an urgent mark, after a non-blocking read has reported that there is nothing left.
-///
-/// A read stops at a byte that the peer has marked as urgent, even if more bytes follow. tokio treats a short read as the last
-/// one until more bytes arrive, which may never happen. `Pending` if there is no mark.
-#[cfg(target_os = "linux")]
-pub(crate) fn read_past_mark(socket: &TcpStream, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-    let mut is_at_mark: libc::c_int = 0;
-    // SAFETY: the socket is borrowed, so it is open, and SIOCATMARK writes one int, to which it is given a valid pointer.
-    let asked = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCATMARK, &raw mut is_at_mark) };
-    if asked != 0 || is_at_mark == 0 {
-        return Poll::Pending;
-    }
-    match (&*SockRef::from(socket)).read(room.initialize_unfilled()) {
-        Ok(count) => {
-            room.advance(count);
-            Poll::Ready(Ok(()))
-        }
-        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
-            Poll::Pending
-        }
-        Err(error) => Poll::Ready(Err(error)),
-    }
-}
-
-/// Whether other systems stop at urgent marks is unknown, so nothing is read there.
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn read_past_mark(_: &TcpStream, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-    Poll::Pending
-}
-
-/// From `include/uapi/asm-generic/sockios.h`; the libc crate does not have it for every architecture.
-#[cfg(target_os = "linux")]
-const SIOCATMARK: libc::Ioctl = 0x8905;
 
 /// Makes all threads allocate from one heap from this call on.
 ///

@@ -15,11 +15,11 @@
 pub(crate) mod places;
 
 use std::io;
+use std::net::TcpStream;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::{iter, mem};
 
-use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
@@ -28,6 +28,7 @@ pub(crate) use self::places::Places;
 use crate::config::Config;
 use crate::process::start_thread;
 use crate::sys;
+use crate::sys::socket::{self, Socket};
 
 /// The worker threads. They exit when this is dropped, and close the connections that they still have.
 pub(crate) struct Workers {
@@ -77,9 +78,9 @@ impl Workers {
     ///
     /// # Errors
     /// If the kernel has no memory for it.
-    pub(crate) fn register(&self, stream: std::net::TcpStream, place: PlaceIndex) -> io::Result<TcpStream> {
+    pub(crate) fn register(&self, stream: TcpStream, place: PlaceIndex) -> io::Result<Socket> {
         let _context = self.places.at(place).map(|place| place.runtime().enter());
-        TcpStream::from_std(stream)
+        socket::register(stream)
     }
 }
 
@@ -120,7 +121,6 @@ impl Drop for Workers {
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
-    use std::net::TcpStream;
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
     use echoctl_proto::Framing;
@@ -151,7 +151,8 @@ mod tests {
             let (client, socket) = pair();
             socket.set_nonblocking(true).unwrap();
             let stream = workers.register(socket, 0).unwrap();
-            let index = shared.table.insert(Descriptor::of(&stream), stream.peer_addr().unwrap(), 0).unwrap();
+            let index =
+                shared.table.insert(Descriptor::of(&stream), client.local_addr().unwrap(), 0).unwrap();
             Connection::new(stream, ConnectionHandle::new(shared.clone(), index), Room::Lent).at(0).spawn();
             Served { client, places, shared, _workers: workers }
         }
