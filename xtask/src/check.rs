@@ -5,13 +5,13 @@
 //! installed, and says so.
 
 use std::num::NonZero;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 use std::{env, thread};
 
 use anyhow::{Context, Result};
 
-use crate::{demo, process, tidy};
+use crate::{demo, docs, process, tidy};
 
 pub(crate) fn run() -> Result<()> {
     let began = Instant::now();
@@ -38,7 +38,7 @@ const STEPS: [Step; 9] = [
     Step { name: "typos", remedy: "correct the word, or explain it in typos.toml", run: typos },
     Step { name: "deny", remedy: "use another dependency, or explain it in deny.toml", run: deny },
     Step { name: "tests", remedy: "see the failed test above; run it by its name", run: tests },
-    Step { name: "docs", remedy: "fix rustdoc's warnings above", run: docs },
+    Step { name: "docs", remedy: "fix the warnings above", run: documentation },
     Step { name: "demo", remedy: "run it by hand: `cargo run -- demo --small`", run: demo::run },
     Step { name: "faults", remedy: "run one case: `cargo xtask faults NAME`", run: faults },
 ];
@@ -63,15 +63,11 @@ fn deny() -> Result<()> {
 
 /// Runs a tool that is not part of the toolchain. `package` is what `cargo install` calls it.
 fn if_installed(tool: &str, package: &str, arguments: &[&str]) -> Result<()> {
-    if !is_installed(tool) {
+    if !process::is_installed(tool) {
         eprintln!("skipped: {tool} is not installed\nhint: cargo install --locked {package}");
         return Ok(());
     }
     process::run(Command::new(tool).args(arguments))
-}
-
-fn is_installed(tool: &str) -> bool {
-    Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 
 fn tests() -> Result<()> {
@@ -82,7 +78,7 @@ fn tests() -> Result<()> {
         ("chromedriver", "the class page", "chromium-driver"),
     ];
     for (tool, tested, package) in needed {
-        if !is_installed(tool) {
+        if !process::is_installed(tool) {
             eprintln!("skipped: the tests of {tested} that need {tool}\nhint: apt-get install {package}");
         }
     }
@@ -101,9 +97,11 @@ const THREADS: &str = "RUST_TEST_THREADS";
 /// that they take with one per core.
 const TESTS_PER_CORE: usize = 2;
 
-fn docs() -> Result<()> {
+/// rustdoc, and the book of `docs/`; that its links lead somewhere is a rule of tidy.
+fn documentation() -> Result<()> {
     let mut rustdoc: Command = process::cargo(&["doc", "--workspace", "--no-deps"]);
-    process::run(rustdoc.env("RUSTDOCFLAGS", "--deny warnings"))
+    process::run(rustdoc.env("RUSTDOCFLAGS", "--deny warnings"))?;
+    if_installed(docs::MDBOOK, "mdbook", &["build"])
 }
 
 /// The quick cases of every kind of fault, with the program that the demo has just run.

@@ -39,7 +39,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["tidy"] => tidy::run(),
         ["bless", filters @ ..] => bless::run(filters),
         ["demo"] => demo::run(),
-        ["docs"] => docs::run(),
+        ["docs", parts @ ..] => docs::run(parts),
         ["audit-table", cases] => audit_table::run(cases),
         ["bench", options @ ..] => bench::run(options),
         ["soak", options @ ..] => soak::run(options),
@@ -67,7 +67,7 @@ cargo xtask check                       run everything that CI checks, in its or
 cargo xtask tidy                        check only the house rules
 cargo xtask bless [TEST…]               accept what the program prints now as its snapshots (of all tests, or those named)
 cargo xtask demo                        run the small demo
-cargo xtask docs                        measure and draw the README's picture again (release build)
+cargo xtask docs [PART]                 make the README's picture and recording again (release build) and the book, or one: picture, recording, book
 cargo xtask audit-table CASES           write docs/audited.md from audits of the real servers in CASES (release build)
 cargo xtask bench [--quick]             measure echoctl and its peers side by side: docs/performance.md, or with --quick an overview
 cargo xtask soak [--minutes 30] […]     run 1,000 peers that connect, flood, stall, read, reset and leave; check the server for leaks

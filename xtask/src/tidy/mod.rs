@@ -14,11 +14,13 @@
 //! | `api.rs` | every exported name has a user outside, every public error has a type |
 //! | `json.rs` | names in JSON are snake_case |
 //! | `paths.rs` | no path of one machine; links, and the paths of ARCHITECTURE.md, lead to files |
+//! | `book.rs` | the pages of `docs/` are in its summary, and links to parts lead to headings |
 //! | `dialect.rs` | no phrase that an English reader stumbles over, in comments, literals, docs and manifests |
 //! | `names.rs` | a name of at most 60 characters for each test |
 
 mod api;
 mod arrows;
+mod book;
 mod dialect;
 mod docs;
 mod duties;
@@ -56,7 +58,7 @@ pub(crate) fn run() -> Result<()> {
 
 type Rule = fn(&Tree) -> Vec<Finding>;
 
-const RULES: [Rule; 10] = [
+const RULES: [Rule; 11] = [
     docs::check,
     arrows::check,
     purity::check,
@@ -65,6 +67,7 @@ const RULES: [Rule; 10] = [
     api::check,
     json::check,
     paths::check,
+    book::check,
     dialect::check,
     names::check,
 ];

@@ -77,7 +77,7 @@ fn exists(tree: &Tree, path: &str) -> bool {
 }
 
 /// The path of a link in a file of `folder`.
-fn joined(folder: &str, link: &str) -> String {
+pub(super) fn joined(folder: &str, link: &str) -> String {
     let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
     for part in link.split('/') {
         match part {
