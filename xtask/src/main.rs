@@ -71,5 +71,6 @@ cargo xtask docs [PART]                 make the README's picture and recording 
 cargo xtask audit-table CASES           write docs/audited.md from audits of the real servers in CASES (release build)
 cargo xtask bench [--quick]             measure echoctl and its peers side by side: docs/performance.md, or with --quick an overview
 cargo xtask soak [--minutes 30] […]     run 1,000 peers that connect, flood, stall, read, reset and leave; check the server for leaks
+cargo xtask soak --everything […]       the same with all policies, I/O modes and commands at once
 cargo xtask fuzz [TARGET…] [--for 60s]  run all fuzz targets, or these, for this long each
 cargo xtask faults [--short] [NAME…]    every kind of fault, tried from outside on the release build, or --bin PATH; --busy, --list";

@@ -124,18 +124,18 @@ impl Drop for Perf {
     }
 }
 
-/// Ends perf as Ctrl-C does: then it prints its count.
+/// Ends a program as Ctrl-C does: perf then prints its count.
 #[cfg(target_os = "linux")]
-fn interrupt(child: &mut Child) -> Result<()> {
+pub(crate) fn interrupt(child: &mut Child) -> Result<()> {
     use rustix::process::{Pid, Signal, kill_process};
 
-    kill_process(Pid::from_child(child), Signal::INT).context("cannot end perf")
+    kill_process(Pid::from_child(child), Signal::INT).context("cannot interrupt it")
 }
 
-/// There is no perf elsewhere.
+/// Elsewhere there is no perf, and no signal.
 #[cfg(not(target_os = "linux"))]
-fn interrupt(child: &mut Child) -> Result<()> {
-    child.kill().context("cannot end perf")
+pub(crate) fn interrupt(child: &mut Child) -> Result<()> {
+    child.kill().context("cannot interrupt it")
 }
 
 /// The number of system calls in a server's whole life, with one echo per connection and then `exchange`, and what `exchange` returned.

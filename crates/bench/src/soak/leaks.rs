@@ -18,7 +18,6 @@ pub(super) fn findings(readings: &Readings, tally: &Tally, endings: &Endings, pe
         found.push(format!("{panics} connections panicked"));
     }
     for (number, round) in readings.crowds().enumerate() {
-        found.extend(left_behind(readings, round).map(|what| format!("after crowd {number}: {what}")));
         let most = round.crowded.most.connections;
         if most < peers as u64 / 2 {
             found.push(format!("crowd {number} was never complete: at most {most} connections"));
@@ -27,13 +26,19 @@ pub(super) fn findings(readings: &Readings, tally: &Tally, endings: &Endings, pe
     if readings.crowds().all(|round| round.crowded.most.buffered == 0) {
         found.push("the crowds were too tame: the server never had to buffer a byte".to_owned());
     }
-    let (threads, before) = (readings.end().rest.threads, readings.fresh.threads);
-    if threads != before {
-        found.push(format!("{threads} threads at the end, {before} at the start"));
-    }
-    found.extend(more_memory(readings));
-    found.extend(rising_memory(readings));
+    found.extend(residue(readings));
     found
+}
+
+/// What a program without clients has in excess.
+pub(super) fn residue(readings: &Readings) -> Vec<String> {
+    let left = readings.crowds().enumerate();
+    let left = left.filter_map(|(number, round)| {
+        Some(format!("after crowd {number}: {}", left_behind(readings, round)?))
+    });
+    let (threads, before) = (readings.end().rest.threads, readings.fresh.threads);
+    let threads = (threads != before).then(|| format!("{threads} threads at the end, {before} at the start"));
+    left.chain(threads).chain(more_memory(readings)).chain(rising_memory(readings)).collect()
 }
 
 /// What a server without peers must not have.

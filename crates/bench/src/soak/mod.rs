@@ -13,10 +13,13 @@
 //!
 //! Leaks are measured while nothing else moves: after each crowd all peers leave, and the server is compared
 //! with its state after the previous crowd. The figures taken during the crowd are shown, and not judged.
+//!
+//! `everything/` does the same with servers of all kinds and all commands at once.
 
 mod block;
 mod conversation;
 mod crowd;
+mod everything;
 mod leaks;
 mod life;
 mod peer;
@@ -50,6 +53,9 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
         Some(folder) => Programs::within(folder),
         None => Programs::built()?,
     };
+    if plan.is_everything {
+        return everything::run(&plan, &programs);
+    }
     let mut failed = Vec::new();
     for policy in &plan.policies {
         let mut soak = Soak::begin(&plan, &programs, policy)?;

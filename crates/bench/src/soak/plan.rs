@@ -22,6 +22,8 @@ pub(super) struct Plan {
     pub(super) framing: Framing,
     /// Additional options for `echoctl serve`.
     pub(super) serve: Vec<String>,
+    /// Whether to soak all policies, I/O modes and commands at once.
+    pub(super) is_everything: bool,
     /// The directory of `echoctl`; `None`: that of this program.
     pub(super) folder: Option<PathBuf>,
 }
@@ -37,6 +39,7 @@ impl Plan {
             policies: vec!["await".to_owned()],
             framing: Framing::Lines,
             serve: Vec::new(),
+            is_everything: false,
             folder: None,
         };
         let mut words = words.iter();
@@ -45,9 +48,19 @@ impl Plan {
                 plan.serve = words.map(|&word| word.to_owned()).collect();
                 break;
             }
+            if option == "--everything" {
+                plan.is_everything = true;
+                continue;
+            }
             let value = words.next().with_context(|| format!("{option}: no value\n\n{USAGE}"))?;
             plan.set(option, value).with_context(|| format!("{option} {value}"))?;
         }
+        let has_own_servers =
+            plan.policies == ["await"] && plan.framing == Framing::Lines && plan.serve.is_empty();
+        ensure!(
+            has_own_servers || !plan.is_everything,
+            "--everything: not supported with --policies, --framing or options of serve: it has servers of all kinds"
+        );
         Ok(plan)
     }
 
@@ -113,7 +126,7 @@ const MOST_PEERS: usize = 15_000;
 /// All but `drop`, with which some bytes do not come back, and which has its own tests.
 const POLICIES: [&str; 6] = ["await", "off", "bounded", "watermark", "disconnect", "budget"];
 
-pub(super) const USAGE: &str = "cargo xtask soak [--minutes 30] [--peers 1000] [--seed 7] [--policies await,…] \
+pub(super) const USAGE: &str = "cargo xtask soak [--minutes 30] [--peers 1000] [--seed 7] [--everything] [--policies await,…] \
                                 [--framing lines|u16|u32|raw] [--folder DIRECTORY_OF_ECHOCTL] [-- OPTIONS_OF_SERVE]";
 
 #[cfg(test)]
@@ -147,5 +160,15 @@ mod tests {
             assert!(Plan::parse(&words).is_err(), "{words:?}");
         }
         assert!(Plan::parse(&["--seed"]).is_err());
+        assert!(Plan::parse(&["--everything", "--policies", "off"]).is_err());
+        assert!(Plan::parse(&["--everything", "--", "--io", "uring"]).is_err());
+    }
+
+    #[test]
+    fn everything_has_a_time_peers_and_a_seed() {
+        let plan = Plan::parse(&["--everything", "--minutes", "1", "--peers", "50", "--seed", "3"]).unwrap();
+
+        assert!(plan.is_everything);
+        assert_eq!((plan.time, plan.peers, plan.seed), (Duration::from_secs(60), 50, 3));
     }
 }

@@ -1,11 +1,13 @@
 //! The resources of the server at one moment, as the kernel and the server report them.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use echoctl_observe::TcpMemory;
+use echoctl_observe::{Process, TcpMemory};
 
 use crate::server::Server;
 
@@ -16,7 +18,7 @@ pub(crate) struct Resources {
     pub(crate) memory: u64,
     /// Open files, sockets included: every connection shows in this figure.
     pub(crate) descriptors: usize,
-    /// Threads. A runtime's idle helper threads exit after some seconds.
+    /// Threads, see [`own_threads`]. A runtime's idle helper threads exit after some seconds.
     pub(crate) threads: u64,
     /// Connections, by the server's own count. Each is a task, which frees its entry as its last step. A
     /// task that never ends keeps its socket open, and so shows in the open files.
@@ -34,7 +36,7 @@ impl Resources {
         Ok(Resources {
             memory: server.memory()?,
             descriptors: server.process.open_files()?,
-            threads: server.process.threads()?,
+            threads: own_threads(&server.process)?,
             connections: stats["connections"].as_u64().unwrap_or(0),
             buffered: stats["queued"].as_u64().unwrap_or(0),
             kernel: TcpMemory::now().map_or(0, |memory| memory.used),
@@ -71,6 +73,15 @@ impl Resources {
         server.memory_returned()?;
         Resources::take(server)
     }
+}
+
+/// The threads of a process, without those that the kernel adds for its io_uring: it retains an idle one per ring, once it has needed one.
+pub(super) fn own_threads(process: &Process) -> io::Result<u64> {
+    let tasks = fs::read_dir(format!("/proc/{}/task", process.pid())).into_iter().flatten().flatten();
+    // One that has ended meanwhile has no name.
+    let names = tasks.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
+    let of_the_kernel = names.filter(|name| name.starts_with("iou-wrk-")).count() as u64;
+    Ok(process.threads()?.saturating_sub(of_the_kernel))
 }
 
 /// The number of threads to wait for.

@@ -1,0 +1,65 @@
+//! The residents after everything else has left.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::resident::Resident;
+use crate::soak::Resources;
+use crate::soak::resources::Threads;
+
+/// The resources of all residents, in their order, before anything else comes.
+pub(super) fn fresh(residents: &mut [Resident]) -> Result<Vec<Resources>> {
+    settled(residents, |_, _| true)
+}
+
+/// The same after everything else has left, once each is as it was before. After a deadline, as they are.
+pub(super) fn at_rest(residents: &mut [Resident], threads: Threads) -> Result<Vec<Resources>> {
+    settled(residents, |now, fresh| is_as_before(now, fresh, threads))
+}
+
+/// Waits until all fulfil the condition and no memory changes any more.
+fn settled(
+    residents: &mut [Resident],
+    is_settled: impl Fn(&Resources, &Resources) -> bool,
+) -> Result<Vec<Resources>> {
+    let deadline = Instant::now() + SETTLES_WITHIN;
+    let (mut last, mut since) = (all(residents)?, Instant::now());
+    loop {
+        let mut each = residents.iter().zip(&last);
+        let all_settled = each.all(|(resident, now)| is_settled(now, &resident.readings.fresh));
+        if (all_settled && since.elapsed() >= UNCHANGED_FOR) || Instant::now() >= deadline {
+            return Ok(last);
+        }
+        thread::sleep(Duration::from_millis(50));
+        let now = all(residents)?;
+        if is_moving(&last, &now) {
+            since = Instant::now();
+        }
+        last = now;
+    }
+}
+
+/// Whether a program without clients has as many open files as before the first one, and as many threads where
+/// they count. Its memory is judged over all rounds.
+pub(super) fn is_as_before(now: &Resources, fresh: &Resources, threads: Threads) -> bool {
+    now.descriptors == fresh.descriptors && (now.threads == fresh.threads || threads == Threads::AnyNumber)
+}
+
+fn is_moving(last: &[Resources], now: &[Resources]) -> bool {
+    last.iter().zip(now).any(|(last, now)| last.memory.abs_diff(now.memory) > STILL)
+}
+
+fn all(residents: &mut [Resident]) -> Result<Vec<Resources>> {
+    residents.iter_mut().map(Resident::resources).collect()
+}
+
+/// Far longer than the ten seconds after which tokio's idle helper threads exit.
+const SETTLES_WITHIN: Duration = Duration::from_secs(60);
+
+/// Longer than the second after which a server returns freed memory to the system.
+const UNCHANGED_FOR: Duration = Duration::from_millis(1500);
+
+/// Bytes: a class writes its state twice per second, for which it needs a page now and then.
+const STILL: u64 = 64 * 1024;
