@@ -10,7 +10,7 @@
 use super::Connection;
 use super::queued::Unwritten;
 use crate::close_reason::CloseReason;
-use crate::io::workers::places::PlaceIndex;
+use crate::io::places::PlaceIndex;
 
 /// Echoes complete frames until the peer closes its direction. An incomplete frame at the end is not echoed.
 pub(super) async fn echo(connection: &mut Connection) -> Result<Leave, CloseReason> {

@@ -34,7 +34,7 @@ use self::frames::{FrameBuffer, Need, Room};
 use self::queued::{CaughtUp, Unwritten};
 use self::read_size::{READ, ReadSize};
 use crate::close_reason::CloseReason;
-use crate::io::workers::places::Stay;
+use crate::io::places::Stay;
 use crate::settings::Settings;
 use crate::sys::socket::{self, Socket};
 use crate::table::{ConnectionHandle, NoRoom};

@@ -4,19 +4,21 @@ use socket2::SockRef;
 
 use super::Connection;
 use crate::close_reason::CloseReason;
-use crate::io::workers::places::PlaceIndex;
+use crate::io::places::{Place, PlaceIndex};
 use crate::sys::{self, Descriptor, socket};
 
-impl Connection {
+impl<S> Connection<S> {
     /// Counts it at the worker that is to serve it.
-    pub(crate) fn at(mut self, place: PlaceIndex) -> Connection {
+    pub(crate) fn at(mut self, place: PlaceIndex) -> Connection<S> {
         self.handle.set_place(place);
         self
     }
+}
 
+impl Connection {
     /// Serves the connection in a task of its worker.
     pub(crate) fn spawn(self) {
-        let runtime = self.handle.place().map(|place| place.runtime().clone());
+        let runtime = self.handle.place().and_then(Place::runtime).cloned();
         // The task needs no other owner than the table, which closes the connection, and thereby ends the task, and waits for it.
         match runtime {
             Some(runtime) => drop(runtime.spawn(self.serve())),
@@ -34,8 +36,8 @@ impl Connection {
     pub(super) fn move_to(&mut self, place: PlaceIndex) -> Result<bool, CloseReason> {
         self.before_waiting(0, false)?;
         let places = self.handle.places().clone();
-        let Some(worker) = places.at(place) else { return Ok(false) };
-        let _context = worker.runtime().enter();
+        let Some(runtime) = places.at(place).and_then(Place::runtime) else { return Ok(false) };
+        let _context = runtime.enter();
         let registered =
             SockRef::from(&self.stream).try_clone().and_then(|socket| socket::register(socket.into()));
         let Ok(stream) = registered else { return Ok(false) };

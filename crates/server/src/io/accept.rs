@@ -13,10 +13,11 @@ use tokio::net::{TcpListener, TcpStream};
 
 #[cfg(unix)]
 use super::one_thread::OneThread;
+use super::places::Places;
 use super::threads;
 #[cfg(target_os = "linux")]
 use super::uring::Uring;
-use super::workers::{Places, Workers};
+use super::workers::Workers;
 use crate::config::{Config, Io};
 use crate::connection::Connection;
 use crate::connection::frames::Room;
@@ -87,10 +88,12 @@ impl IoBackend {
         })
     }
 
-    /// The workers that run tasks.
+    /// The workers that share the connections.
     pub(crate) fn places(&self) -> Arc<Places> {
         match self {
             IoBackend::Tasks(workers) => workers.places().clone(),
+            #[cfg(target_os = "linux")]
+            IoBackend::Uring(uring) => uring.places().clone(),
             _ => Arc::default(),
         }
     }

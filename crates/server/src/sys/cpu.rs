@@ -15,6 +15,15 @@ pub(crate) fn allowed() -> Vec<usize> {
     (0..libc::CPU_SETSIZE as usize).filter(|&cpu| unsafe { libc::CPU_ISSET(cpu, &set) }).collect()
 }
 
+/// The CPU for each of `threads`: one of its own if there are as many CPUs as threads, and otherwise any.
+pub(crate) fn one_each(threads: usize) -> Vec<Option<usize>> {
+    let allowed = allowed();
+    match allowed.len() == threads && threads > 1 {
+        true => allowed.into_iter().map(Some).collect(),
+        false => vec![None; threads],
+    }
+}
+
 /// Has this thread run on `cpu` only, one of those [`allowed`]. If the kernel refuses, it runs where it did.
 #[cfg(target_os = "linux")]
 pub(crate) fn pin_to(cpu: usize) {

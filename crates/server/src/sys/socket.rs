@@ -71,7 +71,7 @@ mod linux {
     }
 
     /// Whether the kernel has ever reported an urgent byte: since it reported what is being read, or before. What arrives later it
-    /// reports anew. (It answers yes at the end of the stream too, where that does no harm.)
+    /// reports again. (It answers yes at the end of the stream too, where that does no harm.)
     fn has_had_urgent_bytes(socket: &Socket) -> bool {
         socket.try_io(Interest::PRIORITY, |_| Ok(())).is_ok()
     }
@@ -167,7 +167,7 @@ mod tests {
 
             let tried = socket.try_io(Interest::READABLE, |_| Ok(()));
 
-            assert!(tried.is_err(), "it would read again, in vain");
+            assert!(tried.is_err(), "it would read again, without a result");
         }
     }
 }

@@ -14,7 +14,7 @@ use super::{CloseCause, Entry, NoRoom, Shared, Vacated};
 use crate::close_reason::CloseReason;
 use crate::config::Config;
 use crate::event::Event;
-use crate::io::workers::places::{NO_PLACE, Place, PlaceIndex, Places};
+use crate::io::places::{NO_PLACE, Place, PlaceIndex, Places};
 use crate::process::{GROWTH_HEADROOM, check_available};
 use crate::settings::Settings;
 

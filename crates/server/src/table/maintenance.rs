@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::event::Event;
-use crate::io::workers::Places;
+use crate::io::places::Places;
 use crate::process::{anonymous_memory, start_thread};
 use crate::sys;
 use crate::table::Shared;
@@ -94,11 +94,11 @@ async fn trim() {
 
 /// Has workers that have too much to do hand over connections.
 async fn balance(places: &Places) {
-    if places.len() < 2 {
+    let (mut before, mut looked) = (places.busy_times(), Instant::now());
+    if before.len() < 2 {
         return;
     }
     let mut ticks = every(BALANCE_INTERVAL);
-    let (mut before, mut looked) = (places.busy_times(), Instant::now());
     loop {
         ticks.tick().await;
         let (now, at) = (places.busy_times(), Instant::now());

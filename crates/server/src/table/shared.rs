@@ -9,7 +9,7 @@ use crate::account::Account;
 use crate::close_reason::CloseReason;
 use crate::config::Config;
 use crate::event::{Event, Stats};
-use crate::io::workers::Places;
+use crate::io::places::Places;
 use crate::settings::Settings;
 
 /// Receives the server's [`Event`]s.

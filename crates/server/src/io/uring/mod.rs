@@ -6,6 +6,9 @@
 //!                    +-- ring 1: ...
 //! ```
 //!
+//! Each thread is pinned to a CPU, as [`workers`](super::workers) are. A completion wakes its thread with no regard to where the client runs, and
+//! the scheduler chooses an idle CPU, which takes longer to wake than an echo takes.
+//!
 //! Three things make it bounded, and cheap:
 //!
 //! - A connection that waits for input has no buffer. The kernel takes one of the ring's *provided buffers* when bytes have arrived.
@@ -22,30 +25,30 @@ mod thread;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{self, Sender};
 use std::thread::{Builder, available_parallelism};
 
 use self::bell::Bell;
 use self::thread::RingThread;
+use super::places::Places;
 use crate::close_reason::CloseReason;
 use crate::config::Config;
 use crate::connection::BlockingConnection;
 use crate::connection::read_size::READ;
 use crate::error::Error;
 use crate::process::start_thread;
+use crate::sys;
 use crate::sys::uring::{PoolSize, Ring};
 
 /// Handle to the threads, each of which exits after this is dropped and its last connection is closed.
 pub(crate) struct Uring {
     threads: Box<[ThreadHandle]>,
+    places: Arc<Places>,
 }
 
 struct ThreadHandle {
     incoming: Sender<BlockingConnection>,
     bell: Arc<Bell>,
-    /// Number of its connections.
-    load: Arc<AtomicUsize>,
 }
 
 impl Uring {
@@ -59,31 +62,38 @@ impl Uring {
     }
 
     fn with(threads: usize, pools: [PoolSize; 2]) -> Result<Uring, Error> {
-        let threads = (0..threads).map(|_| ThreadHandle::start(pools)).collect::<Result<_, _>>()?;
-        Ok(Uring { threads })
+        let cpus = sys::cpu::one_each(threads);
+        let threads = cpus.iter().map(|&cpu| ThreadHandle::start(cpu, pools)).collect::<Result<_, _>>()?;
+        let places = Arc::new(Places::new(cpus.into_iter().map(|cpu| (None, cpu))));
+        Ok(Uring { threads, places })
     }
 
-    /// Passes a connection to the thread that has the fewest.
+    /// Where connections are served.
+    pub(crate) fn places(&self) -> &Arc<Places> {
+        &self.places
+    }
+
+    /// Passes a connection to the thread that should serve it.
     pub(crate) fn serve(&self, connection: BlockingConnection) -> io::Result<()> {
-        let thread = self.threads.iter().min_by_key(|thread| thread.load.load(Relaxed));
-        thread.expect("there is at least one").serve(connection)
+        let place = self.places.choose_for_good(sys::cpu::incoming(&connection.stream));
+        self.threads[usize::from(place)].serve(connection.at(place))
     }
 }
 
 impl ThreadHandle {
-    fn start(pools: [PoolSize; 2]) -> Result<ThreadHandle, Error> {
+    fn start(cpu: Option<usize>, pools: [PoolSize; 2]) -> Result<ThreadHandle, Error> {
         let failed = |source| Error::Start { what: "serving thread", source };
         let (bell, watched) = Bell::new().map_err(failed)?;
         let (incoming, receiver) = mpsc::channel();
-        let load = Arc::<AtomicUsize>::default();
         let (sender, created) = mpsc::sync_channel(1);
-        let (own_bell, own_load) = (bell.clone(), load.clone());
+        let own_bell = bell.clone();
         let thread = start_thread(Builder::new().name("ring".to_owned()), move || {
+            cpu.into_iter().for_each(sys::cpu::pin_to);
             // A ring belongs to the thread that creates it.
             match Ring::new(pools[0], pools[1]) {
                 Ok(ring) => {
                     let _ = sender.send(Ok(()));
-                    RingThread::new(ring, receiver, own_bell, watched, own_load).run();
+                    RingThread::new(ring, receiver, own_bell, watched).run();
                 }
                 Err(error) => _ = sender.send(Err(error)),
             }
@@ -91,11 +101,10 @@ impl ThreadHandle {
         thread.map_err(failed)?;
         let created = created.recv().unwrap_or_else(|_| Err(io::Error::other("the thread has exited")));
         created.map_err(|source| Error::NoUring { source })?;
-        Ok(ThreadHandle { incoming, bell, load })
+        Ok(ThreadHandle { incoming, bell })
     }
 
     fn serve(&self, connection: BlockingConnection) -> io::Result<()> {
-        self.load.fetch_add(1, Relaxed);
         match self.incoming.send(connection) {
             Ok(()) => {
                 self.bell.ring();

@@ -13,7 +13,7 @@ use crate::connection::frames::Room;
 use crate::event::Event;
 use crate::settings::Settings;
 use crate::sys::Descriptor;
-use crate::sys::uring::tests::refuse_io_uring;
+use crate::sys::uring::tests::{fill, refuse_io_uring};
 use crate::table::{CloseCause, ConnectionHandle, Shared};
 
 /// Rings with hardly any provided buffers, and what their connections share.
@@ -38,7 +38,8 @@ impl FewBuffers {
                 log.lock().unwrap().push(reason.name());
             }
         };
-        let shared = Arc::new(Shared::new(Arc::new(Settings::new(config)), Arc::default(), Box::new(emit)));
+        let shared =
+            Arc::new(Shared::new(Arc::new(Settings::new(config)), uring.places().clone(), Box::new(emit)));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         socket2::SockRef::from(&listener).set_send_buffer_size(4096).unwrap();
         let addr = listener.local_addr().unwrap();
@@ -56,24 +57,15 @@ impl FewBuffers {
         peer
     }
 
-    /// A peer that sends without an end and reads nothing, until the server waits for it. Its socket is not blocking.
+    /// A peer that reads nothing, and has sent until the server waited for it.
     fn stalled_peer(&self) -> TcpStream {
-        let mut peer = self.peer();
-        peer.set_nonblocking(true).unwrap();
-        let mut refused = 0;
-        while refused < 20 {
-            if peer.write(&[b'x'; 100_000]).is_ok() {
-                refused = 0;
-            } else {
-                refused += 1;
-                thread::sleep(std::time::Duration::from_millis(1));
-            }
-        }
+        let peer = self.peer();
+        fill(&peer);
         peer
     }
 
     fn load(&self) -> usize {
-        self.uring.threads[0].load.load(Relaxed)
+        self.uring.places().at(0).unwrap().connections()
     }
 }
 

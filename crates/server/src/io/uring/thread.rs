@@ -1,7 +1,6 @@
 //! The thread of a ring: handles what has completed, submits what follows from it, and waits.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::task::Waker;
 use std::thread;
@@ -27,8 +26,6 @@ pub(super) struct RingThread {
     may_grow: bool,
     bell: Arc<Bell>,
     watched: BellSocket,
-    /// Number of its connections, and of those that are on their way to it.
-    load: Arc<AtomicUsize>,
 }
 
 impl RingThread {
@@ -37,7 +34,6 @@ impl RingThread {
         incoming: Receiver<BlockingConnection>,
         bell: Arc<Bell>,
         watched: BellSocket,
-        load: Arc<AtomicUsize>,
     ) -> RingThread {
         RingThread {
             ring,
@@ -49,7 +45,6 @@ impl RingThread {
             may_grow: true,
             bell,
             watched,
-            load,
         }
     }
 
@@ -102,7 +97,6 @@ impl RingThread {
                     closed.connection.close(end);
                 }
                 self.free_keys.push(key);
-                self.load.fetch_sub(1, Relaxed);
             }
         }
     }
@@ -150,7 +144,6 @@ impl RingThread {
     fn add(&mut self, connection: BlockingConnection) {
         let room = self.free_keys.try_reserve(1).and(self.connections.try_reserve(1));
         if room.is_err() {
-            self.load.fetch_sub(1, Relaxed);
             return connection.close(Err(CloseReason::OutOfMemory));
         }
         connection.wake_by(&Waker::from(self.bell.clone()));

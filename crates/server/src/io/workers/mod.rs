@@ -2,7 +2,7 @@
 //!
 //! An echo that crosses CPUs has to wake the other CPU, which takes longer than the echo itself. So each worker is pinned to a CPU,
 //! and serves the connections whose packets arrive there. The kernel says where that is ([`sys::cpu::incoming`]). It is asked when a
-//! connection is accepted, and again now and then, since clients move too. [`places`] has the rules, which also see to it that no
+//! connection is accepted, and again now and then, since clients move too. [`places`](super::places) has the rules, which also see to it that no
 //! worker is idle while another one has too much to do. A connection [moves](ConnectionHandle::place) at a moment when it waits
 //! for nothing and has written everything.
 //!
@@ -12,19 +12,16 @@
 //! Where there are not exactly as many workers as CPUs, or the system does not say where packets arrive, no thread is pinned, and
 //! connections go to the worker that has fewest.
 
-pub(crate) mod places;
-
 use std::io;
+use std::mem;
 use std::net::TcpStream;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
-use std::{iter, mem};
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
-use self::places::PlaceIndex;
-pub(crate) use self::places::Places;
+use super::places::{Place, PlaceIndex, Places};
 use crate::config::Config;
 use crate::process::start_thread;
 use crate::sys;
@@ -52,18 +49,13 @@ impl Workers {
             let cores = thread::available_parallelism().map_or(1, usize::from).min(Config::MOST_WORKERS);
             cores.min(sys::descriptor_limit().unwrap_or(usize::MAX) / DESCRIPTORS_PER_WORKER).max(1)
         });
-        let allowed = sys::cpu::allowed();
-        let cpus: Vec<Option<usize>> = match allowed.len() == count && count > 1 {
-            true => allowed.into_iter().map(Some).collect(),
-            false => iter::repeat_n(None, count).collect(),
-        };
         // Those that were started exit when one cannot be.
         let mut workers = Workers { threads: Vec::new(), places: Arc::default() };
         let mut places = Vec::new();
-        for cpu in cpus {
+        for cpu in sys::cpu::one_each(count) {
             let (worker, runtime) = Worker::start(cpu)?;
             workers.threads.push(worker);
-            places.push((runtime, cpu));
+            places.push((Some(runtime), cpu));
         }
         workers.places = Arc::new(Places::new(places));
         Ok(workers)
@@ -79,7 +71,7 @@ impl Workers {
     /// # Errors
     /// If the kernel has no memory for it.
     pub(crate) fn register(&self, stream: TcpStream, place: PlaceIndex) -> io::Result<Socket> {
-        let _context = self.places.at(place).map(|place| place.runtime().enter());
+        let _context = self.places.at(place).and_then(Place::runtime).map(Handle::enter);
         socket::register(stream)
     }
 }

@@ -4,9 +4,10 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::thread;
 
-use echoctl_testkit::pair;
+use echoctl_testkit::{eventually, pair};
 
 use super::*;
+use crate::sys::Descriptor;
 
 /// A ring with two small and two large buffers; says so where there is none.
 fn ring() -> Option<Ring> {
@@ -33,19 +34,27 @@ fn received(ring: &mut Ring) -> Lease {
     }
 }
 
-/// Writes until the kernel accepts no more, for a while too, as the peer's kernel acknowledges the last of what fits.
-fn fill(mut socket: &TcpStream) {
+/// Writes until the kernel accepts no more, and no acknowledgement that would change this is on its way.
+pub(crate) fn fill(mut socket: &TcpStream) {
     socket.set_nonblocking(true).unwrap();
-    let mut refused = 0;
-    while refused < 20 {
-        if socket.write(&[b'x'; 1 << 16]).is_ok() {
-            refused = 0;
-        } else {
-            refused += 1;
-            thread::sleep(Duration::from_millis(1));
-        }
-    }
+    eventually("the kernel accepts no more", || {
+        let is_window_closed = Descriptor::of(socket).send_queue() == Some(not_sent(socket));
+        let is_refused = socket.write(&[b'x'; 1 << 16]).is_err();
+        while socket.write(&[b'x'; 1 << 16]).is_ok() {}
+        is_window_closed && is_refused
+    });
     socket.set_nonblocking(false).unwrap();
+}
+
+/// Bytes in the send queue that the kernel has not sent yet. The others are on their way.
+fn not_sent(socket: &TcpStream) -> u32 {
+    /// From `include/uapi/linux/sockios.h`.
+    const SIOCOUTQNSD: libc::Ioctl = 0x894B;
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the socket is borrowed, so it is open, and SIOCOUTQNSD writes one int, to which it is given a valid pointer.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCOUTQNSD, &raw mut bytes) };
+    assert_eq!(result, 0, "{}", io::Error::last_os_error());
+    bytes as u32
 }
 
 fn unread(bytes: &[u8]) -> Box<Buffer> {

@@ -1,4 +1,4 @@
-//! Which worker serves a connection: the rules, and what they look at.
+//! Which worker, a thread of [`workers`](super::workers) or of a ring, serves a connection: the rules, and what they look at.
 //!
 //! 1. The **home** of a connection is the worker of the CPU where its packets arrive.
 //! 2. It is served at home, unless that worker has more than its share of the connections already ([`SHARE`], [`SLACK`]): clients that
@@ -6,7 +6,8 @@
 //! 3. A worker that is busy while another one is idle hands over connections that are active, one at a time, as long as that leaves
 //!    each of the two with some ([`Places::balance`]).
 //!
-//! A connection that has moved stays for a while ([`LATER_LOOKS`]), so that it does not chase a client that moves all the time.
+//! A connection that has moved stays for a while ([`LATER_LOOKS`]), so that it does not chase a client that moves all the time. One of a
+//! ring never moves, since the kernel receives for it all the time. So it is served at home only if no other ring has fewer.
 
 use std::ptr;
 use std::sync::atomic::Ordering::Relaxed;
@@ -29,7 +30,8 @@ pub(crate) const NO_PLACE: PlaceIndex = PlaceIndex::MAX;
 #[derive(Debug)]
 #[repr(align(64))]
 pub(crate) struct Place {
-    runtime: Handle,
+    /// `None` for a ring.
+    runtime: Option<Handle>,
     /// The CPU that its thread is pinned to.
     cpu: Option<usize>,
     /// Connections that it serves.
@@ -43,8 +45,8 @@ pub(crate) struct Place {
 }
 
 impl Places {
-    /// Workers with these runtimes, and the CPUs that they are pinned to.
-    pub(crate) fn new(workers: impl IntoIterator<Item = (Handle, Option<usize>)>) -> Places {
+    /// Workers with these runtimes, if they have any, and the CPUs that they are pinned to.
+    pub(crate) fn new(workers: impl IntoIterator<Item = (Option<Handle>, Option<usize>)>) -> Places {
         let place = |(runtime, cpu)| Place {
             runtime,
             cpu,
@@ -66,6 +68,13 @@ impl Places {
         let least = (0..self.0.len()).min_by_key(|&i| self.0[i].connections()).unwrap_or_default();
         let home = self.home(cpu).filter(|&home| self.0[home].has_room(&self.0[least]));
         home.unwrap_or(least) as PlaceIndex
+    }
+
+    /// The worker for a new connection that never moves: one that has fewest, and the home if that is such a one.
+    pub(crate) fn choose_for_good(&self, cpu: Option<usize>) -> PlaceIndex {
+        let home = self.home(cpu);
+        let least = (0..self.0.len()).min_by_key(|&i| (self.0[i].connections(), Some(i) != home));
+        least.unwrap_or_default() as PlaceIndex
     }
 
     /// The worker to which the connection at `here` should move, whose packets arrive at `cpu`.
@@ -91,14 +100,13 @@ impl Places {
         }
     }
 
-    /// The time that each worker was busy since its start.
+    /// The time that each worker with a runtime was busy since its start.
     pub(crate) fn busy_times(&self) -> Vec<Duration> {
-        self.0.iter().map(|place| place.runtime.metrics().worker_total_busy_duration(0)).collect()
-    }
-
-    /// Number of workers.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.0
+            .iter()
+            .filter_map(Place::runtime)
+            .map(|runtime| runtime.metrics().worker_total_busy_duration(0))
+            .collect()
     }
 
     fn home(&self, cpu: Option<usize>) -> Option<usize> {
@@ -109,8 +117,8 @@ impl Places {
 
 impl Place {
     /// Runs tasks of the connections at this place.
-    pub(crate) fn runtime(&self) -> &Handle {
-        &self.runtime
+    pub(crate) fn runtime(&self) -> Option<&Handle> {
+        self.runtime.as_ref()
     }
 
     /// Counts a connection that comes.
@@ -133,7 +141,7 @@ impl Place {
         self.connections() <= SHARE * other.connections() + SLACK
     }
 
-    fn connections(&self) -> usize {
+    pub(super) fn connections(&self) -> usize {
         self.connections.load(Relaxed)
     }
 
@@ -218,14 +226,13 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// One worker on each of these CPUs, with this number of connections, and their runtime.
-    fn places(workers: &[(Option<usize>, usize)]) -> (Places, tokio::runtime::Runtime) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let places = Places::new(workers.iter().map(|&(cpu, _)| (runtime.handle().clone(), cpu)));
+    /// One worker on each of these CPUs, with this number of connections.
+    fn places(workers: &[(Option<usize>, usize)]) -> Places {
+        let places = Places::new(workers.iter().map(|&(cpu, _)| (None, cpu)));
         for (place, &(_, connections)) in places.0.iter().zip(workers) {
             (0..connections).for_each(|_| place.enter());
         }
-        (places, runtime)
+        places
     }
 
     /// Has this many connections read at the worker at `index`. Returns where the last one should move.
@@ -236,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_connection_is_served_where_its_packets_arrive() {
-        let (places, _runtime) = places(&[(Some(3), 0), (Some(5), 0)]);
+        let places = places(&[(Some(3), 0), (Some(5), 0)]);
 
         assert_eq!([3, 5].map(|cpu| places.choose(Some(cpu))), [0, 1]);
     }
@@ -246,7 +253,7 @@ mod tests {
         for (cpus, arriving) in
             [([None, None], Some(1)), ([Some(0), Some(1)], None), ([Some(0), Some(1)], Some(7))]
         {
-            let (places, _runtime) = places(&[(cpus[0], 2), (cpus[1], 1)]);
+            let places = places(&[(cpus[0], 2), (cpus[1], 1)]);
 
             assert_eq!(places.choose(arriving), 1, "{cpus:?}, {arriving:?}");
         }
@@ -254,7 +261,7 @@ mod tests {
 
     #[test]
     fn one_cpu_for_all_packets_leaves_no_worker_idle() {
-        let (places, _runtime) = places(&[(Some(0), 0), (Some(1), 0)]);
+        let places = places(&[(Some(0), 0), (Some(1), 0)]);
 
         for _ in 0..1000 {
             places.at(places.choose(Some(0))).unwrap().enter();
@@ -266,8 +273,21 @@ mod tests {
     }
 
     #[test]
+    fn connections_that_never_move_are_divided_equally() {
+        let places = places(&[(Some(0), 0), (Some(1), 0)]);
+
+        let chosen = [1, 1, 1, 0, 1].map(|cpu| {
+            let place = places.choose_for_good(Some(cpu));
+            places.at(place).unwrap().enter();
+            place
+        });
+
+        assert_eq!(chosen, [1, 0, 1, 0, 1]);
+    }
+
+    #[test]
     fn a_connection_is_asked_now_and_then_and_moves_home() {
-        let (places, _runtime) = places(&[(Some(0), 1), (Some(1), 0)]);
+        let places = places(&[(Some(0), 1), (Some(1), 0)]);
         let (mut stay, mut looks) = (Stay::default(), Vec::new());
 
         for reads in 1..=1000 {
@@ -283,7 +303,7 @@ mod tests {
 
     #[test]
     fn a_connection_at_home_or_with_a_crowded_home_stays() {
-        let (places, _runtime) = places(&[(Some(0), 1), (Some(1), SHARE + SLACK + 1)]);
+        let places = places(&[(Some(0), 1), (Some(1), SHARE + SLACK + 1)]);
 
         assert_eq!(places.better(places.at(0).unwrap(), Some(0)), None, "it is at home");
         assert_eq!(places.better(places.at(0).unwrap(), Some(1)), None, "its home is crowded");
@@ -292,7 +312,7 @@ mod tests {
 
     #[test]
     fn a_busy_worker_hands_one_connection_to_an_idle_one() {
-        let (places, _runtime) = places(&[(None, 3), (None, 1)]);
+        let places = places(&[(None, 3), (None, 1)]);
         assert_eq!(read(&places, 0, 3), None, "before the first balance");
 
         places.balance(&[SECOND.mul_f64(0.95), SECOND.mul_f64(0.1)], SECOND);
@@ -309,7 +329,7 @@ mod tests {
             ([0.95, 0.1], [1, 0], "the other one would be busy instead"),
             ([0.95, 0.1], [3, 2], "the other one would be busy instead"),
         ] {
-            let (places, _runtime) = places(&[(None, 9), (None, 9)]);
+            let places = places(&[(None, 9), (None, 9)]);
             read(&places, 0, active[0]);
             read(&places, 1, active[1]);
 
@@ -321,7 +341,7 @@ mod tests {
 
     #[test]
     fn no_connection_counts_as_active_twice_in_an_interval() {
-        let (places, _runtime) = places(&[(None, 1), (None, 0)]);
+        let places = places(&[(None, 1), (None, 0)]);
         let mut stay = Stay::default();
 
         (0..20).for_each(|_| _ = stay.next(&places, places.at(0).unwrap(), || None));
