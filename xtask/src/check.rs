@@ -31,12 +31,13 @@ struct Step {
     run: fn() -> Result<()>,
 }
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     Step { name: "format", remedy: "run `cargo fmt --all`", run: format },
     Step { name: "clippy", remedy: "fix the warnings above", run: clippy },
     Step { name: "tidy", remedy: "each finding above names its remedy", run: tidy::run },
     Step { name: "typos", remedy: "correct the word, or explain it in typos.toml", run: typos },
     Step { name: "deny", remedy: "use another dependency, or explain it in deny.toml", run: deny },
+    Step { name: "packages", remedy: "complete the Cargo.toml that is named", run: packages },
     Step { name: "tests", remedy: "see the failed test above; run it by its name", run: tests },
     Step { name: "docs", remedy: "fix the warnings above", run: documentation },
     Step { name: "demo", remedy: "run it by hand: `cargo run -- demo --small`", run: demo::run },
@@ -59,6 +60,19 @@ fn typos() -> Result<()> {
 /// Licences, sources and duplicates of the dependencies. Advisories need the network, so only the workflow asks for them.
 fn deny() -> Result<()> {
     if_installed("cargo-deny", "cargo-deny", &["--locked", "check", "bans", "licenses", "sources"])
+}
+
+/// Whether every crate can be published: nothing that is not built, since clippy has compiled the same code, and without asking
+/// the registry, since its index is here as soon as something is built.
+fn packages() -> Result<()> {
+    process::run(&mut process::cargo(&[
+        "package",
+        "--quiet",
+        "--workspace",
+        "--no-verify",
+        "--allow-dirty",
+        "--offline",
+    ]))
 }
 
 /// Runs a tool that is not part of the toolchain. `package` is what `cargo install` calls it.

@@ -34,13 +34,13 @@ impl Trust {
         }
     }
 
-    /// No certificates: without TLS, there is nothing to verify.
+    /// Refused, since nothing is verified without TLS.
     ///
     /// # Errors
-    /// None.
+    /// [`TlsError::Root`] always.
     #[cfg(not(feature = "tls"))]
     pub fn in_pem(_: &[u8]) -> Result<Trust, TlsError> {
-        Ok(Trust::Roots(Vec::new()))
+        Err(TlsError::Root("this program was built without TLS".to_owned()))
     }
 }
 

@@ -35,3 +35,8 @@ mod framing;
 pub use buffer::{Buffer, BufferError, Full};
 pub use frame_decoder::{Frame, FrameDecoder, FrameTooLong};
 pub use framing::{EncodeError, Framing, UnknownFraming};
+
+/// The example of the README compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

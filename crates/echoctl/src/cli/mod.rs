@@ -1,5 +1,6 @@
 //! The commands that `echoctl --help` lists, and the dispatch to them.
 
+pub(crate) mod built_without;
 mod called;
 pub(crate) mod help;
 mod usage_error;
@@ -26,7 +27,7 @@ use crate::output::{self, ColourChoice};
 /// the process dies: one client that stops reading takes the server down. echoctl shows where the bytes are (demo, serve,
 /// flood, watch), explains why (lesson), and tests whether a server in any language has a limit (audit).
 #[derive(Debug, Parser)]
-#[command(after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}\n\n{ENVIRONMENT}"), max_term_width = 110)]
+#[command(after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}\n\n{ENVIRONMENT}{}", built_without::help()), max_term_width = 110)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -108,7 +109,7 @@ impl Cli {
             .hide_short_help(true)
             .help("Print version");
         help::completed(
-            Cli::command().version(env!("CARGO_PKG_VERSION")).disable_version_flag(true).arg(version),
+            Cli::command().version(built_without::version()).disable_version_flag(true).arg(version),
             program,
         )
     }

@@ -6,7 +6,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use echoctl_record::printable;
 
 use crate::address;
-use crate::cli::called;
+use crate::cli::{built_without, called};
 use crate::commands::supervise;
 use crate::output::indent_continuations;
 
@@ -60,7 +60,10 @@ fn hint(error: &clap::Error, arguments: &[String]) -> Option<String> {
         Some(ContextValue::String(text)) => Some(text.as_str()),
         _ => None,
     };
-    let wrong = text(ContextKind::InvalidArg)?;
+    let wrong = text(ContextKind::InvalidArg).or_else(|| text(ContextKind::InvalidSubcommand))?;
+    if let Some(hint) = built_without::hint(wrong) {
+        return Some(format!("hint: {hint}"));
+    }
     if error.kind() == ErrorKind::ValueValidation {
         let value = std::env::var(address::VARIABLE).ok()?;
         let is_from_it = wrong.starts_with("--addr") && text(ContextKind::InvalidValue) == Some(&value);

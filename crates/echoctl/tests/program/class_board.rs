@@ -1,5 +1,5 @@
 //! Promise: a phone can read the QR code that `echoctl class` prints: in a terminal of 80 columns and 24 rows, whatever its colours.
-#![cfg(all(target_os = "linux", feature = "live"))]
+#![cfg(target_os = "linux")]
 
 use echoctl_testkit::catches_interrupts;
 use qrcodegen::{QrCode, QrCodeEcc};

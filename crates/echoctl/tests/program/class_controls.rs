@@ -2,7 +2,7 @@
 //! scroll bar, and on a phone.
 //!
 //! Skipped where `chromium` or `chromedriver` is not installed.
-#![cfg(all(target_os = "linux", feature = "live"))]
+#![cfg(target_os = "linux")]
 
 use std::io::{Read, Write};
 

@@ -2,7 +2,7 @@
 //! viewer votes and does not; and it says when the server is gone.
 //!
 //! Skipped where `chromium` or `chromedriver` is not installed.
-#![cfg(all(target_os = "linux", feature = "live"))]
+#![cfg(target_os = "linux")]
 
 use std::io::Write;
 use std::net::TcpStream;

@@ -1,6 +1,6 @@
 //! Promise: the page of `echoctl class` obeys the lesson that it shows. A viewer that does not read costs little, is
 //! disconnected, and keeps nothing from the others.
-#![cfg(all(target_os = "linux", feature = "live"))]
+#![cfg(target_os = "linux")]
 
 use std::net::TcpStream;
 

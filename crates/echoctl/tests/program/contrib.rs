@@ -1,5 +1,5 @@
 //! Promise: the files in `contrib/` use metrics that are exported, and options that exist.
-#![cfg(all(target_os = "linux", feature = "live"))]
+#![cfg(target_os = "linux")]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -6,7 +6,7 @@
 
 mod browser;
 mod chain;
-#[cfg(all(target_os = "linux", feature = "live"))]
+#[cfg(target_os = "linux")]
 mod classroom;
 mod named;
 mod peer;

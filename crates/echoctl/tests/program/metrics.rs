@@ -1,5 +1,5 @@
 //! Promise: `--metrics` serves figures of every listener that stay right while listeners and connections come and go.
-#![cfg(all(target_os = "linux", feature = "live"))]
+#![cfg(target_os = "linux")]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

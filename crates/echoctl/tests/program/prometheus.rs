@@ -2,7 +2,7 @@
 //! grows, and not for a server that makes such a client wait.
 //!
 //! Skipped where `prometheus` is not installed.
-#![cfg(all(target_os = "linux", feature = "live"))]
+#![cfg(target_os = "linux")]
 
 use std::fs;
 use std::io::Write;

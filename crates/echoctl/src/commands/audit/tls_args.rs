@@ -7,6 +7,7 @@ use clap::{Args, ValueHint};
 use echoctl_audit::{Script, Transport, Trust};
 use echoctl_observe::ServerAddr;
 
+use crate::cli::built_without;
 use crate::exit::Failure;
 
 /// Which certificates of the server are accepted.
@@ -25,8 +26,12 @@ pub(super) struct TlsArgs {
 }
 
 impl TlsArgs {
-    /// Refuses the options without TLS.
+    /// Refuses the options without TLS, and TLS in a program without it.
     pub(super) fn check(&self, script: &Script) -> Result<(), Failure> {
+        if !cfg!(feature = "tls") && script.transport == Some(Transport::Tls) {
+            let failure = Failure::usage("this program cannot audit over TLS");
+            return Err(failure.hint(built_without::remedy("tls")));
+        }
         let given = match (&self.ca, self.insecure) {
             (Some(_), _) => "--ca",
             (None, true) => "--insecure",
@@ -78,6 +83,7 @@ mod tests {
 
         let error = certificates(file.path().to_owned()).unwrap_err();
 
-        assert!(error.contains("BEGIN CERTIFICATE"), "{error}");
+        let reason = if cfg!(feature = "tls") { "BEGIN CERTIFICATE" } else { "without TLS" };
+        assert!(error.contains(reason), "{error}");
     }
 }

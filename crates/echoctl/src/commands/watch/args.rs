@@ -15,7 +15,7 @@ use crate::values;
 /// On a terminal it is a table of all connections with keys: Enter shows one over time, 1 to 9 sort, / filters, ? lists all keys,
 /// q quits.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = EXAMPLES)]
+#[command(after_long_help = format!("{EXAMPLES}{METRICS_EXAMPLE}"))]
 pub(crate) struct Args {
     /// Ports, pids, addresses or process names, as one
     ///
@@ -91,8 +91,14 @@ Examples:
   echoctl watch nginx 9090                 nginx and port 9090, as one
   echoctl watch --outbound api             what a process sends to its database
   echoctl watch --pid 4711 --json          all ports of a process, as JSON
-  echoctl watch 8080 --record run.json     for echoctl report and compare
-  echoctl watch --metrics 127.0.0.1:9646   for Prometheus, all listeners";
+  echoctl watch 8080 --record run.json     for echoctl report and compare";
+
+/// The example of `--metrics`.
+const METRICS_EXAMPLE: &str = if cfg!(feature = "live") {
+    "\n  echoctl watch --metrics 127.0.0.1:9646   for Prometheus, all listeners"
+} else {
+    ""
+};
 
 /// Long help of `--metrics`.
 #[cfg(feature = "live")]
