@@ -145,7 +145,7 @@ fn behave(mut peer: TcpStream, framing: Framing, loss: Loss, mut random: StdRng,
             wait_a_little(&mut random);
         }
     };
-    // The kernel reports a reset once: where the sender was told, the reader finds an end of file.
+    // The kernel reports a reset once: where the sender has got it, the reader finds an end of file.
     let end = sender.join().unwrap().map_err(|error| error.kind()).and(end);
     let mut rest = &got[..];
     let mut missing = 0;
