@@ -70,6 +70,12 @@ lessons! {
     timeouts: "timeouts",
 }
 
+#[test]
+fn no_claim_of_isolation_holds_without_a_stalled_client() {
+    let Some(finding) = run("isolation", true) else { return };
+    assert!(finding.claims.iter().all(|claim| !claim.holds), "{:#?}", finding.claims);
+}
+
 /// The lessons that need the program.
 const RUN_WITH_PROGRAM: [&str; 4] = ["sockets", "backpressure", "unbounded", "http2"];
 

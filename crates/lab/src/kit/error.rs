@@ -106,6 +106,9 @@ impl From<echoctl_server::Error> for LessonError {
     fn from(error: echoctl_server::Error) -> LessonError {
         match error {
             echoctl_server::Error::Start { source, .. } => echoctl_observe::Error::NoThread(source).into(),
+            echoctl_server::Error::NoUring { .. } => {
+                LessonError::NotVisible("io_uring, which the kernel or a sandbox refuses".to_owned())
+            }
             error => LessonError::Part(error.to_string()),
         }
     }

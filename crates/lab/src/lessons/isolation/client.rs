@@ -1,12 +1,40 @@
-//! The two clients of each server: one that stops reading, and one that is timed beside it.
+//! The clients of each server: one that stops reading, and others that are timed beside it.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::kit::loopback::{connect, is_not_now, settled};
-use crate::kit::{LessonError, spawn};
+use crate::kit::loopback::{connect, connection, is_not_now, settled};
+use crate::kit::{LessonError, join, spawn};
+
+/// The clients of one server.
+pub(super) struct Clients {
+    /// The one that is going to stall.
+    pub(super) stalling: TcpStream,
+    pub(super) healthy: Vec<Healthy>,
+}
+
+impl Clients {
+    /// Connects to a server, with this number of clients beside the one that is going to stall.
+    pub(super) fn connect(server: SocketAddr, healthy: usize) -> Result<Clients, LessonError> {
+        let stalling = connect(server)?;
+        let healthy = (0..healthy).map(|_| Healthy::new(connect(server)?)).collect::<Result<_, _>>()?;
+        Ok(Clients { stalling, healthy })
+    }
+
+    /// Connects clients to a server that does not listen: the second value has its ends.
+    pub(super) fn connected(healthy: usize) -> Result<(Clients, Vec<TcpStream>), LessonError> {
+        let (stalling, end) = connection()?;
+        let (mut clients, mut ends) = (Clients { stalling, healthy: Vec::new() }, vec![end]);
+        for _ in 0..healthy {
+            let (client, end) = connection()?;
+            clients.healthy.push(Healthy::new(client)?);
+            ends.push(end);
+        }
+        Ok((clients, ends))
+    }
+}
 
 /// A client that has sent until no more was accepted, and has read nothing.
 pub(super) struct Stalled {
@@ -16,8 +44,7 @@ pub(super) struct Stalled {
 
 impl Stalled {
     /// Sends until the connection accepts nothing for [`QUIET`]: then the server's write to this client waits.
-    pub(super) fn connect(server: SocketAddr) -> Result<Stalled, LessonError> {
-        let mut socket = connect(server)?;
+    pub(super) fn stall(mut socket: TcpStream) -> Result<Stalled, LessonError> {
         socket.set_nonblocking(true)?;
         let mut sent = 0;
         settled("the client that does not read is held back", QUIET, || {
@@ -56,14 +83,30 @@ impl Stalled {
 pub(super) struct Healthy(TcpStream);
 
 impl Healthy {
-    pub(super) fn connect(server: SocketAddr) -> Result<Healthy, LessonError> {
-        let socket = connect(server)?;
+    fn new(socket: TcpStream) -> Result<Healthy, LessonError> {
         socket.set_nodelay(true)?;
         Ok(Healthy(socket))
     }
 
+    /// Times all of them at the same time, for this long. Returns the waits of each.
+    pub(super) fn time(
+        clients: &mut Vec<Healthy>,
+        time: Duration,
+    ) -> Result<Vec<Vec<Duration>>, LessonError> {
+        let end = Instant::now() + time;
+        let timed = |mut client: Healthy| spawn(move || client.waits_until(end).map(|waits| (client, waits)));
+        let timed = clients.drain(..).map(timed).collect::<Result<Vec<_>, _>>()?;
+        let mut all = Vec::new();
+        for client in timed {
+            let (client, waits) = join(client)??;
+            clients.push(client);
+            all.push(waits);
+        }
+        Ok(all)
+    }
+
     /// The waits for echoes, in ascending order, of those that begin before `end`. The last may end much later.
-    pub(super) fn waits_until(&mut self, end: Instant) -> Result<Vec<Duration>, LessonError> {
+    fn waits_until(&mut self, end: Instant) -> Result<Vec<Duration>, LessonError> {
         let mut waits = Vec::new();
         while Instant::now() < end || waits.is_empty() {
             let began = Instant::now();

@@ -1,13 +1,18 @@
 //! `isolation`: one client that does not read, and another beside it. Whether the second waits for the first depends on what they
-//! share in the server: a thread, or a lock.
+//! share in the server: a thread, a lock, or a ring of buffers.
 
 mod client;
 mod loops;
+#[cfg(not(target_os = "linux"))]
+mod no_uring;
+mod rings;
+#[cfg(target_os = "linux")]
+mod shared_ring;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use echoctl_proto::Framing;
 use echoctl_record::Seconds;
@@ -17,7 +22,8 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 
 use crate::kit::{Code, Finding, Lesson, LessonError, LocalServers, Question, Setting, join, spawn};
-use client::{Healthy, Stalled};
+use client::{Clients, Healthy, Stalled};
+use rings::Rings;
 
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
@@ -34,7 +40,7 @@ pub(super) const LESSON: Lesson = Lesson {
         ],
     },
     code: Code {
-        source: include_str!("loops.rs"),
+        source: concat!(include_str!("loops.rs"), include_str!("shared_ring.rs")),
         node: Some(
             "// Node's one thread never blocks in write, but everything synchronous stops all clients:\n\
              socket.on('data', data => socket.write(slowSync(data)));\n\n\
@@ -44,6 +50,7 @@ pub(super) const LESSON: Lesson = Lesson {
     },
     next: &[
         ("echoctl serve --io one-thread", "the server of this lesson, to try by hand"),
+        ("echoctl serve --io uring --workers 1", "the server with one ring and a bound per connection"),
         ("echoctl flood --no-read", "the client that does not read, beside it"),
         ("echoctl ping", "the client that is timed, in a third terminal"),
         (
@@ -68,6 +75,15 @@ struct Evidence {
     lock_released_longest_wait: Seconds,
     /// The usual wait without a stalled client, with one thread.
     calm_wait: Seconds,
+    /// How long each client waited at least, once, beside a stalled client that held all buffers of a shared ring. This and the next are
+    /// missing where there is no io_uring.
+    ring_held_wait: Option<Seconds>,
+    /// How many of the ring's buffers it held, of how many.
+    ring_held: Option<usize>,
+    ring_buffers: Option<usize>,
+    /// How long each client usually waited at most, and once, where the ring has a bound per connection.
+    ring_bounded_wait: Option<Seconds>,
+    ring_bounded_longest_wait: Option<Seconds>,
     /// How long the stalled client did not read.
     stalled_seconds: Seconds,
 }
@@ -77,17 +93,25 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
         return Err(LessonError::NotVisible("a server that polls all its sockets on one thread".to_owned()));
     }
     let servers = LocalServers::start()?;
-    let echo = |io| servers.echo(Config { io, framing: Framing::Raw, ..Config::default() }, |_| ());
+    let echo = |io, workers| {
+        servers.echo(Config { io, workers, framing: Framing::Raw, ..Config::default() }, |_| ())
+    };
     let (for_held, for_released) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(0)));
     // Sabotage: the client that should not read does.
     let stall = if setting.sabotage { Duration::ZERO } else { STALL };
-    let one_thread = beside(echo(Io::OneThread)?, stall)?;
-    let tasks = beside(echo(Io::Tasks)?, stall)?;
+    let with_one_ring = echo(Io::Uring, Some(1));
+    let rings = spawn(move || Rings::measure(with_one_ring, stall))?;
+    let one_thread = beside(echo(Io::OneThread, None)?, stall)?;
+    let tasks = beside(echo(Io::Tasks, None)?, stall)?;
     let held = beside(servers.tasks(move |socket| loops::held(socket, for_held.clone()))?, stall)?;
     let released =
         beside(servers.tasks(move |socket| loops::released(socket, for_released.clone()))?, stall)?;
     let (one_thread, tasks) = (join(one_thread)??, join(tasks)??);
     let (held, released) = (join(held)??, join(released)??);
+    let rings = match join(rings)? {
+        Err(LessonError::NotVisible(what)) => Err(what),
+        measured => Ok(measured?),
+    };
     Ok(finding(
         &[
             ("one thread, blocking writes", one_thread),
@@ -95,38 +119,53 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
             ("tasks, a lock held across the write", held),
             ("tasks, the lock released before it", released),
         ],
+        rings.as_ref().map_err(String::as_str),
         stall,
     ))
 }
 
-/// What the healthy client waited for an echo.
-#[derive(Clone, Copy)]
+/// What a healthy client waited for an echo.
+#[derive(Debug, Clone, Copy)]
 struct Waits {
-    /// The median without another client.
+    /// The median without a stalled client.
     alone: Seconds,
     /// The median and the maximum beside a client that does not read.
     usual: Seconds,
     longest: Seconds,
 }
 
-/// Times the healthy client of a server, first without, and then beside a client that reads nothing for the time of `stall`.
+impl Waits {
+    /// As the fields of a table.
+    fn cells(&self) -> [String; 3] {
+        [self.alone, self.usual, self.longest].map(|wait| wait.to_string())
+    }
+}
+
+/// Times one healthy client of a server.
 fn beside(
     server: SocketAddr,
     stall: Duration,
 ) -> Result<JoinHandle<Result<Waits, LessonError>>, LessonError> {
-    spawn(move || {
-        let mut healthy = Healthy::connect(server)?;
-        let median = |waits: &[Duration]| Seconds(waits[waits.len() / 2].as_secs_f64());
-        let alone = healthy.waits_until(Instant::now() + ALONE)?;
-        let reads = Stalled::connect(server)?.read_after(stall)?;
-        let waits = healthy.waits_until(Instant::now() + stall)?;
-        join(reads)??;
-        let longest = waits.last().copied().unwrap_or_default();
-        Ok(Waits { alone: median(&alone), usual: median(&waits), longest: Seconds(longest.as_secs_f64()) })
-    })
+    let clients = Clients::connect(server, 1)?;
+    spawn(move || Ok(measure(clients, stall)?[0]))
 }
 
-fn finding(servers: &[(&str, Waits); 4], stall: Duration) -> Finding {
+/// Times the healthy clients of a server, first without, and then beside a client that reads nothing for the time of `stall`.
+fn measure(clients: Clients, stall: Duration) -> Result<Vec<Waits>, LessonError> {
+    let median = |waits: &[Duration]| Seconds(waits[waits.len() / 2].as_secs_f64());
+    let Clients { stalling, mut healthy } = clients;
+    let alone = Healthy::time(&mut healthy, ALONE)?;
+    let reads = Stalled::stall(stalling)?.read_after(stall)?;
+    let beside = Healthy::time(&mut healthy, stall)?;
+    join(reads)??;
+    let waits = |(alone, beside): (Vec<Duration>, Vec<Duration>)| {
+        let longest = beside.last().copied().unwrap_or_default();
+        Waits { alone: median(&alone), usual: median(&beside), longest: Seconds(longest.as_secs_f64()) }
+    };
+    Ok(alone.into_iter().zip(beside).map(waits).collect())
+}
+
+fn finding(servers: &[(&str, Waits); 4], rings: Result<&Rings, &str>, stall: Duration) -> Finding {
     let [(_, one_thread), (_, tasks), (_, held), (_, released)] = *servers;
     let e = Evidence {
         one_thread_wait: one_thread.longest,
@@ -136,17 +175,18 @@ fn finding(servers: &[(&str, Waits); 4], stall: Duration) -> Finding {
         tasks_longest_wait: tasks.longest,
         lock_released_longest_wait: released.longest,
         calm_wait: one_thread.alone,
+        ring_held_wait: rings.ok().map(Rings::held_wait),
+        ring_held: rings.ok().map(|rings| rings.occupancy().most_held),
+        ring_buffers: rings.ok().map(|rings| rings.occupancy().buffers),
+        ring_bounded_wait: rings.ok().map(Rings::bounded_wait),
+        ring_bounded_longest_wait: rings.ok().map(Rings::bounded_longest_wait),
         stalled_seconds: Seconds(stall.as_secs_f64()),
     };
     let table = servers.iter().fold(
         Table::new("", ["server", "by itself", "beside it", "at most"]),
         |table, (name, waits)| {
-            table.row([
-                (*name).to_owned(),
-                waits.alone.to_string(),
-                waits.usual.to_string(),
-                waits.longest.to_string(),
-            ])
+            let [alone, usual, longest] = waits.cells();
+            table.row([(*name).to_owned(), alone, usual, longest])
         },
     );
     // A busy machine delays an echo now and then by more than 20 times the usual, but not for most of a stall of seconds.
@@ -154,11 +194,11 @@ fn finding(servers: &[(&str, Waits); 4], stall: Duration) -> Finding {
         longest.0 > 20.0 * other.0 && longest.0 > STALL.as_secs_f64() / 2.0
     };
     let blocks = waits_for_the_stall(e.one_thread_wait, e.tasks_wait);
-    Finding::new(&e)
+    let finding = Finding::new(&e)
         .table(table)
         .explain("In short: clients are isolated only if the server shares nothing between them that a write can keep waiting.")
         .explain(format!(
-            "The table has the time that the healthy client waited for an echo: usually (the median) without another client, \
+            "Each table has the time that a healthy client waited for an echo: usually (the median) without another client, \
              usually beside the client that did not read, and at most. With one thread an echo usually took {} without it, and {} beside a client \
              that did not read for {}. The thread was blocked in the write to that client, and could not read from any \
              other. This is head-of-line blocking: the first in line stops all behind it, and nothing times out by default.",
@@ -188,7 +228,19 @@ fn finding(servers: &[(&str, Waits); 4], stall: Duration) -> Finding {
             waits_for_the_stall(e.lock_held_wait, e.lock_released_wait),
             format!("held {}, released usually {}", e.lock_held_wait, e.lock_released_wait),
         )
-        .measured(if blocks { 'b' } else { 'a' })
+        .measured(if blocks { 'b' } else { 'a' });
+    match rings {
+        Ok(rings) => {
+            let (held, bounded) = (rings.held_wait(), rings.bounded_wait());
+            let finding = rings.explanation().into_iter().fold(finding, Finding::explain);
+            finding.table(rings.table()).claim(
+                "a shared ring whose buffers are held does the same to each of the others, and not with a bound per connection",
+                waits_for_the_stall(held, bounded) && rings.is_used_up(),
+                format!("held {held} or longer, with a bound usually {bounded} or less"),
+            )
+        }
+        Err(what) => finding.explain(format!("Not visible here: {what}.")),
+    }
 }
 
 /// How long the first client does not read.
@@ -205,5 +257,19 @@ mod tests {
     fn the_question_names_the_time_that_runs() {
         let time = format!("After {} s the first client reads", STALL.as_secs());
         assert!(LESSON.question.text.contains(&time), "'{time}' is not in {}", LESSON.question.text);
+    }
+
+    #[test]
+    fn without_io_uring_one_line_says_so_and_the_rest_holds() {
+        let waits = |longest| Waits { alone: Seconds(1e-4), usual: Seconds(1e-4), longest: Seconds(longest) };
+        let servers =
+            [("thread", waits(3.0)), ("tasks", waits(0.1)), ("held", waits(3.0)), ("not", waits(0.1))];
+
+        let finding = finding(&servers, Err("io_uring, which the kernel or a sandbox refuses"), STALL);
+
+        assert!(finding.holds(), "{:#?}", finding.claims);
+        let last = finding.explanation.last().expect("it explains");
+        assert_eq!(last, "Not visible here: io_uring, which the kernel or a sandbox refuses.");
+        assert_eq!((finding.tables.len(), finding.evidence["ring_held_wait"].is_null()), (1, true));
     }
 }
