@@ -45,6 +45,10 @@ fn the_course_and_each_lesson() {
     assert!(lessons.len() > 10);
     for lesson in &lessons {
         let name = lesson.split_once(": ").unwrap().1.lines().next().unwrap();
+        if lesson.contains("Not visible here: ") {
+            folder.skip(name);
+            continue;
+        }
         check(&mut folder, name, Some(masked(&prose(&format!("Lesson {lesson}")))), || {
             let alone = echoctl(&["lesson", name, "--yes", "--seed", "1"]).output().unwrap();
             masked(&prose(&String::from_utf8(alone.stdout).unwrap()))
