@@ -10,6 +10,7 @@ use memchr::memmem::Finder;
 
 use super::first_bytes::FirstBytes;
 use super::integrity::Damage;
+use crate::marks::LARGEST_REPLY;
 
 /// When to stop draining.
 #[derive(Debug, Clone, Copy)]
@@ -99,9 +100,11 @@ impl Draining {
         self.needle = Some(Finder::new(needle).into_owned());
     }
 
-    /// Bytes that came for each mark in them; `None` if there was none, or too little came to say.
+    /// Bytes that came for each mark in them; `None` if too few marks or too little came to say.
     pub(super) fn bytes_per_mark(&self) -> Option<f64> {
-        (self.found > 0 && self.bytes >= COUNTABLE).then(|| self.bytes as f64 / self.found as f64)
+        let is_countable = self.found >= FEWEST_MARKS && self.bytes >= COUNTABLE;
+        let per_mark = self.bytes as f64 / self.found as f64;
+        (is_countable && per_mark <= LARGEST_REPLY as f64).then_some(per_mark)
     }
 
     /// Whether the server echoes, as far as is known.
@@ -204,6 +207,9 @@ const UNFLUSHED: u64 = 64 << 10;
 
 /// Bytes of output that show how many marks are in it.
 const COUNTABLE: u64 = 64 << 10;
+
+/// Marks that show how many are in the rest of the output: fewer may be those of a header, before a stream that has none.
+const FEWEST_MARKS: u64 = 10;
 
 /// Seconds between two points of the curve.
 const CURVE_STEP: f64 = 0.05;

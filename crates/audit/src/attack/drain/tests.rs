@@ -116,7 +116,14 @@ fn marks_are_counted_in_what_came() {
     let mut drain = Draining::new(LIMITS, start);
 
     drain.count(b"mark");
+    // A header, which is no measure of the stream that follows it.
+    (0..100).for_each(|n| {
+        drain.note(&[if n < 3 { b"mark" } else { b"xxxx" }, [b'x'; 1020].as_slice()].concat(), start)
+    });
     assert_eq!(drain.bytes_per_mark(), None);
+
+    let mut drain = Draining::new(LIMITS, start);
+    drain.count(b"mark");
     (0..100).for_each(|_| drain.note(&b"mark----".repeat(128), start));
 
     assert_eq!(drain.bytes_per_mark(), Some(8.0));
