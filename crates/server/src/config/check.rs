@@ -46,7 +46,7 @@ impl Config {
         let Config { io, policy, framing, .. } = *self;
         if io != Io::Tasks && policy != Policy::Await {
             return Err(Setting::Io.error(format!(
-                "{io} I/O supports only the policy await, not {policy}: while a write blocks, nothing is read"
+                "{io} I/O supports only the policy await, not {policy}: it reads nothing while a reply waits"
             )));
         }
         if io == Io::OneThread && !cfg!(unix) {
