@@ -61,8 +61,8 @@ struct OpenSocket {
     releasing: usize,
     /// Wakes the connection's task. It stays once it was left; to be woken for nothing does no harm.
     waker: Option<Waker>,
-    /// The name that its first frame gave it.
-    name: Option<Box<str>>,
+    /// The name that its first frame gave it. Boxed twice, since few connections have one and every entry has the place for it.
+    name: Option<Box<Box<str>>>,
 }
 
 /// What a connection leaves when its entry is vacated.
@@ -130,7 +130,7 @@ impl Entry {
     /// Names the connection.
     pub(crate) fn set_name(&self, name: Box<str>) {
         if let Some(socket) = &mut *self.socket() {
-            socket.name = Some(name);
+            socket.name = Some(Box::new(name));
         }
     }
 
@@ -213,7 +213,7 @@ impl Entry {
     pub(super) fn state(&self) -> Option<ConnectionState> {
         self.socket().as_ref().map(|socket| ConnectionState {
             peer: socket.peer,
-            name: socket.name.clone(),
+            name: socket.name.as_deref().cloned(),
             totals: self.totals(),
             buffered: self.buffered(),
             has_pending_output: self.has_pending_output(),

@@ -228,6 +228,10 @@ impl Book {
 /// Entries per chunk: 32 KiB, so that a server with few connections allocates little.
 const CHUNK: usize = if cfg!(all(test, echoctl_loom)) { 2 } else { 256 };
 
+/// They stay allocated when a crowd has left, so each byte of an entry counts.
+#[cfg(all(not(echoctl_loom), target_os = "linux", target_pointer_width = "64"))]
+const _: () = assert!(size_of::<Entry>() <= 128);
+
 #[cfg(test)]
 mod tests {
     use std::io::Read;
