@@ -71,6 +71,7 @@ impl Places {
     }
 
     /// The worker for a new connection that never moves: one that has fewest, and the home if that is such a one.
+    #[cfg(target_os = "linux")]
     pub(crate) fn choose_for_good(&self, cpu: Option<usize>) -> PlaceIndex {
         let home = self.home(cpu);
         let least = (0..self.0.len()).min_by_key(|&i| (self.0[i].connections(), Some(i) != home));
@@ -272,6 +273,7 @@ mod tests {
         assert!(connections[0] <= SHARE * connections[1] + SLACK + 1, "{connections:?}");
     }
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn connections_that_never_move_are_divided_equally() {
         let places = places(&[(Some(0), 0), (Some(1), 0)]);
