@@ -47,7 +47,7 @@ pub(super) fn visitor(stage: &Stage<'_>, addr: SocketAddr, promise: Promise) {
             Promise::check_read,
         ),
     ];
-    for (what, command, check) in visits.iter().cycle() {
+    for (what, command, check) in visits.iter().cycle().skip(stage.round() % visits.len()) {
         if stage.pause(BETWEEN_VISITS) {
             return;
         }
@@ -100,7 +100,7 @@ pub(super) fn students(stage: &Stage<'_>, addr: SocketAddr) {
 
 /// Audits of servers of our own, whose verdicts are known, beginning with one of them.
 pub(super) fn auditor(stage: &Stage<'_>, first: usize) {
-    for (options, verdict) in AUDITED.iter().cycle().skip(first) {
+    for (options, verdict) in AUDITED.iter().cycle().skip(first % AUDITED.len()) {
         if stage.is_over() {
             return;
         }

@@ -83,7 +83,7 @@ struct Everything<'a> {
     residents: Vec<Resident>,
     addresses: Addresses,
     book: Mutex<Book>,
-    rounds: u64,
+    rounds: usize,
 }
 
 impl Everything<'_> {
@@ -124,7 +124,7 @@ impl Everything<'_> {
         threads: Threads,
     ) -> Result<impl Iterator<Item = (&mut Resident, Round)>> {
         self.rounds += 1;
-        let stage = Stage::new(self.program, self.scratch.path(), &self.book);
+        let stage = Stage::new(self.program, self.scratch.path(), &self.book, self.rounds);
         self.act(&stage, time);
         let opened = stage.book().done.get("lives").copied().unwrap_or(0);
         let rests = rest::at_rest(&mut self.residents, threads)?;
@@ -147,15 +147,15 @@ impl Everything<'_> {
                             .plan
                             .seed
                             .wrapping_mul(1000)
-                            .wrapping_add(100 * self.rounds + number as u64),
+                            .wrapping_add((100 * self.rounds + number) as u64),
                     };
                     scope.spawn(move || actors::peers(stage, addr, server.name, &crowd));
                 }
             }
             scope.spawn(|| actors::watcher(stage, servers));
             scope.spawn(|| actors::scraper(stage, metrics));
-            for first in [0, AUDITED.len() / 2] {
-                scope.spawn(move || actors::auditor(stage, first));
+            for number in 0..AUDITORS {
+                scope.spawn(move || actors::auditor(stage, self.rounds * AUDITORS + number));
             }
             if let (Some(class), Some((page, path))) = (class, page) {
                 scope.spawn(|| actors::students(stage, *class));
@@ -178,12 +178,17 @@ impl Everything<'_> {
             );
             found.extend(resident.stop());
         }
-        let left = left_by(std::process::id());
-        found.extend(left.into_iter().map(|process| format!("a process is left: {process}")));
-        let files = self.scratch.entries()?;
-        found.extend(files.into_iter().map(|file| format!("a temporary file is left: {file}")));
+        found.extend(left("processes", left_by(std::process::id())));
+        found.extend(left("temporary files", self.scratch.entries()?));
         Ok(found)
     }
+}
+
+/// What is left, with the first few names.
+fn left(what: &str, mut names: Vec<String>) -> Option<String> {
+    let count = names.len();
+    names.truncate(MAX_NAMES);
+    (count > 0).then(|| format!("{count} {what} are left: {}", names.join(", ")))
 }
 
 /// What was wrong, and what was never done.
@@ -208,8 +213,13 @@ fn summary(book: &Book) -> String {
     format!("{}; {} wrong", done.join(", "), book.wrong)
 }
 
-const HEAD: &str = "\
-                        | memory MiB              | descriptors  | threads
+/// Audits at the same time: each starts a server and floods it.
+const AUDITORS: usize = 2;
+
+/// Number of printed names.
+const MAX_NAMES: usize = 10;
+
+const HEAD: &str = "                        | memory MiB              | descriptors  | threads
                         | fresh     warm      end | fresh    end | fresh    end";
 
 /// A resident in the table.
@@ -232,6 +242,17 @@ fn line(resident: &Resident) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn anything_left_is_counted_and_named() {
+        assert_eq!(left("processes", Vec::new()), None);
+
+        let names = (1..=12).map(|pid| format!("sleep ({pid})")).collect();
+
+        let finding = left("processes", names).unwrap();
+        assert!(finding.starts_with("12 processes are left: sleep (1), "), "{finding}");
+        assert!(finding.ends_with("sleep (10)"), "{finding}");
+    }
 
     #[test]
     fn a_wrong_thing_and_what_was_never_done_are_found() {

@@ -11,17 +11,18 @@ use crate::soak::resources::Threads;
 
 /// The resources of all residents, in their order, before anything else comes.
 pub(super) fn fresh(residents: &mut [Resident]) -> Result<Vec<Resources>> {
-    settled(residents, |_, _| true)
+    settled(residents, HELPERS_GONE_AFTER, |_, _| true)
 }
 
 /// The same after everything else has left, once each is as it was before. After a deadline, as they are.
 pub(super) fn at_rest(residents: &mut [Resident], threads: Threads) -> Result<Vec<Resources>> {
-    settled(residents, |now, fresh| is_as_before(now, fresh, threads))
+    settled(residents, UNCHANGED_FOR, |now, fresh| is_as_before(now, fresh, threads))
 }
 
-/// Waits until all fulfil the condition and no memory changes any more.
+/// Waits until all fulfil the condition and have not changed for this long.
 fn settled(
     residents: &mut [Resident],
+    unchanged_for: Duration,
     is_settled: impl Fn(&Resources, &Resources) -> bool,
 ) -> Result<Vec<Resources>> {
     let deadline = Instant::now() + SETTLES_WITHIN;
@@ -29,7 +30,7 @@ fn settled(
     loop {
         let mut each = residents.iter().zip(&last);
         let all_settled = each.all(|(resident, now)| is_settled(now, &resident.readings.fresh));
-        if (all_settled && since.elapsed() >= UNCHANGED_FOR) || Instant::now() >= deadline {
+        if (all_settled && since.elapsed() >= unchanged_for) || Instant::now() >= deadline {
             return Ok(last);
         }
         thread::sleep(Duration::from_millis(50));
@@ -48,7 +49,9 @@ pub(super) fn is_as_before(now: &Resources, fresh: &Resources, threads: Threads)
 }
 
 fn is_moving(last: &[Resources], now: &[Resources]) -> bool {
-    last.iter().zip(now).any(|(last, now)| last.memory.abs_diff(now.memory) > STILL)
+    last.iter().zip(now).any(|(last, now)| {
+        last.memory.abs_diff(now.memory) > STILL || !is_as_before(now, last, Threads::AsBefore)
+    })
 }
 
 fn all(residents: &mut [Resident]) -> Result<Vec<Resources>> {
@@ -57,6 +60,9 @@ fn all(residents: &mut [Resident]) -> Result<Vec<Resources>> {
 
 /// Far longer than the ten seconds after which tokio's idle helper threads exit.
 const SETTLES_WITHIN: Duration = Duration::from_secs(60);
+
+/// Longer than the ten seconds after which the helper threads of what was done before exit.
+const HELPERS_GONE_AFTER: Duration = Duration::from_secs(12);
 
 /// Longer than the second after which a server returns freed memory to the system.
 const UNCHANGED_FOR: Duration = Duration::from_millis(1500);

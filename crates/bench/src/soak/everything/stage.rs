@@ -13,6 +13,7 @@ pub(super) struct Stage<'a> {
     program: &'a Path,
     scratch: &'a Path,
     book: &'a Mutex<Book>,
+    round: usize,
     is_over: Mutex<bool>,
     over: Condvar,
 }
@@ -28,8 +29,13 @@ pub(super) struct Book {
 }
 
 impl<'a> Stage<'a> {
-    pub(super) fn new(program: &'a Path, scratch: &'a Path, book: &'a Mutex<Book>) -> Stage<'a> {
-        Stage { program, scratch, book, is_over: Mutex::new(false), over: Condvar::new() }
+    pub(super) fn new(
+        program: &'a Path,
+        scratch: &'a Path,
+        book: &'a Mutex<Book>,
+        round: usize,
+    ) -> Stage<'a> {
+        Stage { program, scratch, book, round, is_over: Mutex::new(false), over: Condvar::new() }
     }
 
     /// A command of echoctl whose temporary files are found afterwards.
@@ -45,6 +51,11 @@ impl<'a> Stage<'a> {
     /// The folder for files.
     pub(super) fn scratch(&self) -> &Path {
         self.scratch
+    }
+
+    /// The number of the round: actors begin each with something else, so that short rounds have a part of everything.
+    pub(super) fn round(&self) -> usize {
+        self.round
     }
 
     /// Waits for `time`, or for the end of the round. Returns whether it is over.
