@@ -8,6 +8,7 @@ mod bench;
 mod bless;
 mod check;
 mod demo;
+mod dist;
 mod docs;
 #[cfg(target_os = "linux")]
 mod faults;
@@ -39,6 +40,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["tidy"] => tidy::run(),
         ["bless", filters @ ..] => bless::run(filters),
         ["demo"] => demo::run(),
+        ["dist", options @ ..] => dist::run(options),
         ["docs", parts @ ..] => docs::run(parts),
         ["audit-table", cases] => audit_table::run(cases),
         ["bench", options @ ..] => bench::run(options),
@@ -67,6 +69,7 @@ cargo xtask check                       run everything that CI checks, in its or
 cargo xtask tidy                        check only the house rules
 cargo xtask bless [TEST…]               accept what the program prints now as its snapshots (of all tests, or those named)
 cargo xtask demo                        run the small demo
+cargo xtask dist [--binary PATH]        make everything that is shipped, in dist/: archive, Debian package, image, checksums (static release build)
 cargo xtask docs [PART]                 make the README's picture and recording again (release build) and the book, or one: picture, recording, book
 cargo xtask audit-table CASES           write docs/audited.md from audits of the real servers in CASES (release build)
 cargo xtask bench [--quick]             measure echoctl and its peers side by side: docs/performance.md, or with --quick an overview

@@ -27,6 +27,28 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Runs `command` until it exits, and returns what it prints; its stderr is ours.
+///
+/// # Errors
+/// When it cannot be started, fails, or does not print text.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    output_in(root(), command)
+}
+
+/// [`output`] of a command that runs in another folder.
+///
+/// # Errors
+/// As for [`output`].
+pub(crate) fn output_in(folder: &Path, command: &mut Command) -> Result<String> {
+    command.current_dir(folder).stdin(Stdio::null()).stderr(Stdio::inherit());
+    let line = line(command);
+    let output = command.output().with_context(|| format!("cannot start `{line}`"))?;
+    if !output.status.success() {
+        bail!("`{line}` failed ({})", output.status);
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("`{line}` did not print text"))
+}
+
 /// Whether `tool` can be started.
 pub(crate) fn is_installed(tool: &str) -> bool {
     Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()

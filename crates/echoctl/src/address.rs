@@ -13,6 +13,7 @@ use anyhow::anyhow;
 use echoctl_observe::{loopback, start_thread};
 
 use crate::exit::{Exit, Failure};
+use crate::sys;
 
 /// The default address of servers and clients. On a host without IPv4 loopback it stands for `[::1]:7007`.
 pub(crate) const DEFAULT: &str = "127.0.0.1:7007";
@@ -123,6 +124,7 @@ fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     let (answer, answers) = mpsc::sync_channel(1);
     let host = host.to_owned();
     start_thread("resolver", move || {
+        sys::resolve_without_modules();
         answer.send((host.as_str(), port).to_socket_addrs().map(Vec::from_iter))
     })
     .map_err(|error| error.to_string())?;

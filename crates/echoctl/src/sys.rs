@@ -1,9 +1,11 @@
-//! Wraps the system calls for signals, for keys, and for the last write to a terminal: the only `unsafe` code of the command line.
+//! Wraps the system calls for signals, for keys, for names, and for the last write to a terminal: the only `unsafe` code of the command line.
 //!
 //! A signal handler may use only async-signal-safe calls (signal-safety(7)), which neither lock nor allocate. The handler is
 //! safe code over atomics in [`interrupt`](crate::terminal::interrupt); the calls that it makes are here.
 #![allow(unsafe_code)]
 
+#[cfg(all(target_os = "linux", target_env = "gnu", target_feature = "crt-static"))]
+use std::ffi::c_char;
 #[cfg(unix)]
 use std::ffi::c_int;
 #[cfg(unix)]
@@ -43,6 +45,23 @@ extern "C" fn ignore(_: c_int) {}
 /// Does nothing: signals have their default action.
 #[cfg(not(unix))]
 pub(crate) fn restore_default_actions() {}
+
+/// Makes a program with glibc inside resolve names by the hosts file and DNS only, which it contains. The other modules in nsswitch.conf are
+/// libraries of the system's own glibc: one that is loaded into a program with another version can crash it.
+#[cfg(all(target_os = "linux", target_env = "gnu", target_feature = "crt-static"))]
+pub(crate) fn resolve_without_modules() {
+    // SAFETY: this is its declaration in nss.h.
+    unsafe extern "C" {
+        fn __nss_configure_lookup(database: *const c_char, services: *const c_char) -> c_int;
+    }
+    // SAFETY: both are strings that live forever; it locks what it changes. It fails only for unknown databases and without memory, and
+    // then nsswitch.conf counts.
+    let _ = unsafe { __nss_configure_lookup(c"hosts".as_ptr(), c"files dns".as_ptr()) };
+}
+
+/// Nothing to do: the program loads the system's own C library.
+#[cfg(not(all(target_os = "linux", target_env = "gnu", target_feature = "crt-static")))]
+pub(crate) fn resolve_without_modules() {}
 
 /// Installs `ends` for SIGINT, SIGTERM and SIGHUP, `dies` for SIGQUIT and SIGABRT, and `stops` for SIGTSTP. Except for SIGINT
 /// and SIGTERM, ignored signals stay ignored: SIGHUP under `nohup`, SIGTSTP without job control.

@@ -98,7 +98,7 @@ impl File {
 }
 
 /// Directories without files written by hand: builds, git's own, and what fuzzing finds.
-const SKIPPED: [&str; 4] = ["target", ".git", "corpus", "artifacts"];
+const SKIPPED: [&str; 5] = ["target", "dist", ".git", "corpus", "artifacts"];
 
 #[cfg(test)]
 mod tests {
