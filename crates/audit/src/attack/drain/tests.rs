@@ -116,7 +116,7 @@ fn marks_are_counted_in_what_came() {
     let mut drain = Draining::new(LIMITS, start);
 
     drain.count(b"mark");
-    // A header, which is no measure of the stream that follows it.
+    // A header does not show how the stream after it is marked.
     (0..100).for_each(|n| {
         drain.note(&[if n < 3 { b"mark" } else { b"xxxx" }, [b'x'; 1020].as_slice()].concat(), start)
     });
