@@ -16,19 +16,28 @@ pub(super) fn make(release: &Release) -> Result<String> {
     if cfg!(not(target_os = "linux")) {
         return pack(release, "tar.gz", &["-czf"]);
     }
-    let mtime = format!("--mtime=@{}", release.time);
-    let names = format!("--transform=s,^[.],{},", release.name());
     let file = format!("{}.tar.gz", release.name());
-    let options =
-        ["--sort=name", "--format=gnu", "--owner=0", "--group=0", "--numeric-owner", "--mode=u=rwX,go=rX"];
-    let mut tar = Command::new("tar");
+    let names = format!("--transform=s,^[.],{},", release.name());
     // Without the name and the time of the archive.
-    tar.args(options)
-        .args([mtime, names])
-        .args(["--use-compress-program=gzip -9n", "-cf"])
-        .arg(folder().join(&file));
+    let mut tar = reproducible(release);
+    tar.args([&names, "--use-compress-program=gzip -9n", "-cf"]).arg(folder().join(&file));
     process::run(tar.arg("-C").arg(files::folder()).arg("."))?;
     Ok(file)
+}
+
+/// GNU tar, with sorted names, without users, and with the time of the release.
+pub(super) fn reproducible(release: &Release) -> Command {
+    let mut tar = Command::new("tar");
+    tar.args([
+        "--sort=name",
+        "--format=gnu",
+        "--owner=0",
+        "--group=0",
+        "--numeric-owner",
+        "--mode=u=rwX,go=rX",
+    ]);
+    tar.arg(format!("--mtime=@{}", release.time));
+    tar
 }
 
 /// Makes an archive with a tar that cannot rename: the folder has the name meanwhile.

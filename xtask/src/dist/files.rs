@@ -1,9 +1,9 @@
 //! The files that are shipped, gathered in `dist/files/` as they are in the archive. The Debian package names them in
 //! `crates/echoctl/Cargo.toml`, the image in `contrib/container/Containerfile`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fs};
 
 use anyhow::{Context, Result};
 
@@ -11,11 +11,10 @@ use super::{Release, licences};
 use crate::process;
 
 pub(super) fn gather(release: &Release) -> Result<()> {
-    super::remove(&folder())?;
     for part in ["man", "completions"] {
         create(&folder().join(part))?;
     }
-    let program = folder().join(release.program.file_name().context("the program has no name")?);
+    let program = folder().join(format!("echoctl{}", env::consts::EXE_SUFFIX));
     copy(&release.program, &program)?;
     for document in DOCUMENTS {
         copy(&process::root().join(document), &folder().join(document))?;

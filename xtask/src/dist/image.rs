@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::{Release, VERSION, files, folder, program};
+use super::{Release, VERSION, archive, files, folder, program};
 use crate::process;
 
 pub(super) fn make(release: &Release) -> Result<String> {
@@ -17,12 +17,15 @@ pub(super) fn make(release: &Release) -> Result<String> {
     build.args(["build", "--format=oci", "--layers=false", "--network=none", "--timestamp", &release.time]);
     build.args(["--file", "contrib/container/Containerfile", "--tag", &name]).arg(files::folder());
     let result = process::run(&mut build).and_then(|()| {
-        // An archive of an earlier run would be added to.
-        let archive = folder().join(&file);
-        if archive.exists() {
-            std::fs::remove_file(&archive)?;
-        }
-        process::run(buildah().args(["push", &name]).arg(format!("oci-archive:{}:{name}", archive.display())))
+        // buildah's own archive has the time at which it is written.
+        let layout = folder().join("image");
+        process::run(buildah().args(["push", &name]).arg(format!("oci:{}:{name}", layout.display())))?;
+        let mut tar = archive::reproducible(release);
+        process::run(tar.arg("-cf").arg(folder().join(&file)).arg("-C").arg(&layout).args([
+            "blobs",
+            "index.json",
+            "oci-layout",
+        ]))
     });
     process::run(buildah().args(["rmi", "--all"]))?;
     result.map(|()| file)

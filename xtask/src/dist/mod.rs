@@ -22,7 +22,8 @@ use crate::process;
 
 pub(crate) fn run(options: &[&str]) -> Result<()> {
     let release = Release::new(options)?;
-    fs::create_dir_all(folder()).context("cannot create dist/")?;
+    // Nothing of an earlier run stays beside what this one makes.
+    remove(&folder())?;
     files::gather(&release)?;
 
     let mut made = Vec::new();
@@ -77,15 +78,13 @@ struct Release {
 
 impl Release {
     fn new(options: &[&str]) -> Result<Release> {
-        let given = match options {
+        let program = match options {
             [] => None,
-            ["--binary", path] => {
-                Some(fs::canonicalize(path).with_context(|| format!("cannot find {path}"))?)
-            }
+            ["--binary", path] => Some(given(path)?),
             _ => bail!("dist: expected no option or --binary PATH, not '{}'", options.join(" ")),
         };
         let target = program::target()?;
-        let program = given.map_or_else(|| program::build(&target), Ok)?;
+        let program = program.map_or_else(|| program::build(&target), Ok)?;
         Ok(Release { program, target, time: time()? })
     }
 
@@ -93,6 +92,15 @@ impl Release {
     fn name(&self) -> String {
         format!("echoctl-v{VERSION}-{}", self.target)
     }
+}
+
+/// The program at `path`, as it is in every folder.
+fn given(path: &str) -> Result<PathBuf> {
+    let program = fs::canonicalize(path).with_context(|| format!("cannot find {path}"))?;
+    if program.starts_with(folder()) {
+        bail!("{path} is in dist/, whose files are made again\nhint: copy it to another folder");
+    }
+    Ok(program)
 }
 
 /// The version of the workspace.
