@@ -6,8 +6,7 @@
 //!                    +-- ring 1: ...
 //! ```
 //!
-//! Each thread is pinned to a CPU, as [`workers`](super::workers) are. A completion wakes its thread with no regard to where the client runs, and
-//! the scheduler chooses an idle CPU, which takes longer to wake than an echo takes.
+//! Each thread is pinned to a CPU, as [`workers`](super::workers) are, so that a connection can be served where its packets arrive.
 //!
 //! Three things make it bounded, and cheap:
 //!
