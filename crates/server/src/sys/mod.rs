@@ -6,6 +6,7 @@
 pub(crate) mod cpu;
 #[cfg(not(all(test, echoctl_loom)))]
 mod descriptor;
+pub(crate) mod schedule;
 pub(crate) mod socket;
 #[cfg(target_os = "linux")]
 pub(crate) mod uring;

@@ -3,18 +3,17 @@
 //! - Connections that exceed a limit are closed (see [`Reaper`]).
 //! - [`Stats`](Event::Stats) are emitted.
 //! - Memory that was freed in bulk is returned to the kernel.
-//! - Workers that have too much to do hand over connections (see [`Places`]).
+//! - Workers that have too much to do hand over connections (see [`Balance`]).
 
 use std::future;
-use std::iter;
 use std::sync::Arc;
 use std::thread::Builder;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::event::Event;
-use crate::io::places::Places;
+use crate::io::places::{Balance, Places};
 use crate::process::{anonymous_memory, start_thread};
 use crate::sys;
 use crate::table::Shared;
@@ -22,7 +21,12 @@ use crate::table::reaper::Reaper;
 
 /// Runs until it is dropped.
 pub(crate) async fn run(shared: Arc<Shared>) {
-    tokio::join!(reap(&shared), emit_stats(&shared), return_free_memory(&shared), balance(&shared.places));
+    tokio::join!(
+        reap(&shared),
+        emit_stats(&shared),
+        return_free_memory(&shared),
+        balance(shared.places.clone())
+    );
 }
 
 /// Advances the server's clock, and closes the connections that exceed a limit.
@@ -93,19 +97,12 @@ async fn trim() {
 }
 
 /// Has workers that have too much to do hand over connections.
-async fn balance(places: &Places) {
-    let (mut before, mut looked) = (places.busy_times(), Instant::now());
-    if before.len() < 2 {
-        return;
-    }
-    let mut ticks = every(BALANCE_INTERVAL);
+async fn balance(places: Arc<Places>) {
+    let Some(mut balance) = Balance::of(places) else { return };
+    let mut ticks = every(Balance::INTERVAL);
     loop {
         ticks.tick().await;
-        let (now, at) = (places.busy_times(), Instant::now());
-        let busy: Vec<Duration> =
-            iter::zip(&now, &before).map(|(now, before)| now.saturating_sub(*before)).collect();
-        places.balance(&busy, at - looked);
-        (before, looked) = (now, at);
+        balance.compare();
     }
 }
 
@@ -114,9 +111,6 @@ fn every(period: Duration) -> tokio::time::Interval {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
 }
-
-/// How often to compare the workers: a connection may move each time, and what it needs to catch up again takes milliseconds.
-const BALANCE_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How often to look for memory to return: often enough for a live display to show it.
 const TRIM_INTERVAL: Duration = Duration::from_millis(250);

@@ -29,7 +29,7 @@ use std::thread::{Builder, available_parallelism};
 
 use self::bell::Bell;
 use self::thread::RingThread;
-use super::places::Places;
+use super::places::{Place, Places};
 use crate::close_reason::CloseReason;
 use crate::config::Config;
 use crate::connection::BlockingConnection;
@@ -63,7 +63,7 @@ impl Uring {
     fn with(threads: usize, pools: [PoolSize; 2]) -> Result<Uring, Error> {
         let cpus = sys::cpu::one_each(threads);
         let threads = cpus.iter().map(|&cpu| ThreadHandle::start(cpu, pools)).collect::<Result<_, _>>()?;
-        let places = Arc::new(Places::new(cpus.into_iter().map(|cpu| (None, cpu))));
+        let places = Arc::new(Places::new(cpus.into_iter().map(Place::ring)));
         Ok(Uring { threads, places })
     }
 

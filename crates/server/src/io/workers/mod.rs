@@ -24,8 +24,8 @@ use tokio::sync::oneshot;
 use super::places::{Place, PlaceIndex, Places};
 use crate::config::Config;
 use crate::process::start_thread;
-use crate::sys;
 use crate::sys::socket::{self, Socket};
+use crate::sys::{self, schedule::ThreadSchedule};
 
 /// The worker threads. They exit when this is dropped, and close the connections that they still have.
 pub(crate) struct Workers {
@@ -53,9 +53,9 @@ impl Workers {
         let mut workers = Workers { threads: Vec::new(), places: Arc::default() };
         let mut places = Vec::new();
         for cpu in sys::cpu::one_each(count) {
-            let (worker, runtime) = Worker::start(cpu)?;
+            let (worker, place) = Worker::start(cpu)?;
             workers.threads.push(worker);
-            places.push((Some(runtime), cpu));
+            places.push(place);
         }
         workers.places = Arc::new(Places::new(places));
         Ok(workers)
@@ -77,27 +77,29 @@ impl Workers {
 }
 
 impl Worker {
-    /// Starts a thread, and returns it with its runtime, which it builds and drops itself: a runtime must not be dropped by a task.
-    fn start(cpu: Option<usize>) -> io::Result<(Worker, Handle)> {
-        let (built, runtime) = mpsc::sync_channel(1);
+    /// Starts a thread with a runtime, which it builds and drops itself: a runtime must not be dropped by a task.
+    fn start(cpu: Option<usize>) -> io::Result<(Worker, Place)> {
+        let (built, place) = mpsc::sync_channel(1);
         let (stop, stopped) = oneshot::channel();
         let thread = start_thread(thread::Builder::new().name("worker".to_owned()), move || {
             cpu.into_iter().for_each(sys::cpu::pin_to);
             let runtime = Builder::new_current_thread().enable_io().enable_time().build();
+            let place = runtime.as_ref().map(|runtime| {
+                Place::worker(runtime.handle().clone(), ThreadSchedule::of_this_thread().ok(), cpu)
+            });
             // The receiver waits for it.
-            let _ = built
-                .send(runtime.as_ref().map(|runtime| runtime.handle().clone()).map_err(|error| error.kind()));
+            let _ = built.send(place.map_err(io::Error::kind));
             if let Ok(runtime) = runtime {
                 // Nothing is ever sent: the channel closes.
                 let _ = runtime.block_on(stopped);
             }
         })?;
-        let runtime = runtime.recv().map_err(|_| io::Error::other("the thread has exited"))??;
-        Ok((Worker { thread, stop }, runtime))
+        let place = place.recv().map_err(|_| io::Error::other("the thread has exited"))??;
+        Ok((Worker { thread, stop }, place))
     }
 }
 
-/// A process may have this many descriptors for each worker: four of them are the worker's own.
+/// A process may have this many descriptors for each worker: five of them are the worker's own.
 const DESCRIPTORS_PER_WORKER: usize = 16;
 
 impl Drop for Workers {
@@ -201,7 +203,7 @@ mod tests {
                 // Each read of the connection moves it.
                 scope.spawn(|| {
                     while !is_done.load(Relaxed) {
-                        (0..2).for_each(|from| places.at(from).unwrap().hand_one_to(1 - from));
+                        (0..2).for_each(|from| places.at(from).unwrap().hand_over(1, 1 - from));
                         thread::yield_now();
                     }
                 });
