@@ -179,13 +179,20 @@ impl Marks {
         let reply = &reply[..reply.len().min(LARGEST_REPLY)];
         // Of each piece: how often it occurs, and where last.
         let mut pieces: HashMap<&[u8], (u32, usize)> = HashMap::new();
-        for (at, piece) in reply.windows(DIGITS).enumerate().filter(|(_, piece)| is_distinctive(piece)) {
-            let (count, last) = pieces.entry(piece).or_default();
-            *count += 1;
-            *last = at;
+        for (at, piece) in reply.windows(DIGITS).enumerate() {
+            if is_distinctive(piece) && !is_beside_carriage_return(reply, at) {
+                let (count, last) = pieces.entry(piece).or_default();
+                *count += 1;
+                *last = at;
+            }
         }
-        // The most frequent one; of several the last, because a reply begins with a header.
-        let (needle, _) = pieces.into_iter().max_by_key(|(_, seen)| *seen)?;
+        // Text that recurs, since other bytes may frame the data only on its way; else the most frequent piece. Of several the last,
+        // because a reply begins with a header.
+        let preference = |&(piece, (count, last)): &(&[u8], (u32, usize))| {
+            let is_text = piece.iter().all(|byte| matches!(byte, b' '..=b'~'));
+            (is_text && count > 1, count, last)
+        };
+        let (needle, _) = pieces.into_iter().max_by_key(preference)?;
         let count = memchr::memmem::find_iter(reply, needle).count();
         // One in a part of a reply does not say how many there are in all of it.
         let is_usable = count > 1 || reply.len() < LARGEST_REPLY;
@@ -203,6 +210,12 @@ fn is_distinctive(piece: &[u8]) -> bool {
     different.sort_unstable();
     different.dedup();
     different.len() >= DISTINCT
+}
+
+/// Whether a piece contains a carriage return or follows one. The chunks of HTTP begin and end with such a line end, and a server has
+/// its data in memory without them.
+fn is_beside_carriage_return(reply: &[u8], at: usize) -> bool {
+    reply[at.saturating_sub(1)..at + DIGITS].contains(&b'\r')
 }
 
 /// Characters of a mark, and of a stamp: as many as hold 64 bits.
@@ -330,6 +343,19 @@ mod tests {
         assert!(memchr::memmem::find(&event.repeat(2), &stream.needle).is_some());
         assert!((30.0..40.0).contains(&stream.bytes_per_mark), "{}", stream.bytes_per_mark);
         assert_eq!((page.needle.as_slice(), page.bytes_per_mark), (&b" to this page</p>"[1..], 46.0));
+    }
+
+    #[test]
+    fn a_piece_that_marks_the_output_does_not_span_chunks() {
+        let chunked = |data: &[u8]| {
+            [format!("{:x}\r\n", data.len()).as_bytes(), data, b"\r\n"].concat().repeat(LARGEST_REPLY / data.len())
+        };
+        let event = b"data: 17\ndata: the price is 17 now\n\n";
+
+        let marks = Marks::of_reply(&chunked(event)).unwrap();
+
+        assert!(memchr::memmem::find(event, &marks.needle).is_some(), "{}", marks.needle.escape_ascii());
+        assert_eq!(Marks::of_reply(&chunked(&[b'x'; 0x1234])), None, "only the sizes of the chunks are distinctive");
     }
 
     #[test]
