@@ -348,14 +348,20 @@ mod tests {
     #[test]
     fn a_piece_that_marks_the_output_does_not_span_chunks() {
         let chunked = |data: &[u8]| {
-            [format!("{:x}\r\n", data.len()).as_bytes(), data, b"\r\n"].concat().repeat(LARGEST_REPLY / data.len())
+            [format!("{:x}\r\n", data.len()).as_bytes(), data, b"\r\n"]
+                .concat()
+                .repeat(LARGEST_REPLY / data.len())
         };
         let event = b"data: 17\ndata: the price is 17 now\n\n";
 
         let marks = Marks::of_reply(&chunked(event)).unwrap();
 
         assert!(memchr::memmem::find(event, &marks.needle).is_some(), "{}", marks.needle.escape_ascii());
-        assert_eq!(Marks::of_reply(&chunked(&[b'x'; 0x1234])), None, "only the sizes of the chunks are distinctive");
+        assert_eq!(
+            Marks::of_reply(&chunked(&[b'x'; 0x1234])),
+            None,
+            "only the sizes of the chunks are distinctive"
+        );
     }
 
     #[test]

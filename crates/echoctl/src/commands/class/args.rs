@@ -193,7 +193,7 @@ const METRICS: &str =
 
 const EXAMPLES: &str = "\
 Examples:
-  echoctl class                           try it alone, on this host
+  echoctl class                           try it by yourself, on this host
   echoctl class --lan                     open it to the room
   echoctl class --lan --record class.json
   echoctl report class.json               the memory over time, with each switch

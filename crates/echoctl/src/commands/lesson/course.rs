@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use echoctl_lab::{kit, lessons};
 use echoctl_record::Seconds;
-use echoctl_report::Table;
+use echoctl_report::{Table, wrap};
 
 use super::transcript::columns;
 use super::{Args, run_one};
@@ -24,7 +24,8 @@ pub(super) fn list() -> Result<(), Failure> {
     print(format_args!("{table}\n\nRun one with: {program} lesson {}", lessons::ALL[0].name))?;
     print(format_args!("The whole course: {program} lesson all"))?;
     let path: Vec<&str> = lessons::QUARTER_OF_AN_HOUR.iter().map(|lesson| lesson.name).collect();
-    print(format_args!("In 15 minutes: {}", path.join(", "))).map_err(Failure::from)
+    let path = wrap(&format!("In 15 minutes: {}", path.join(", ")), columns()).join("\n  ");
+    print(format_args!("{path}")).map_err(Failure::from)
 }
 
 /// Runs every lesson. If one cannot be run, the others still are.
