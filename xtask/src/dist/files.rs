@@ -11,9 +11,7 @@ use super::{Release, licences};
 use crate::process;
 
 pub(super) fn gather(release: &Release) -> Result<()> {
-    for part in ["man", "completions"] {
-        create(&folder().join(part))?;
-    }
+    create(&folder().join("completions"))?;
     let program = folder().join(format!("echoctl{}", env::consts::EXE_SUFFIX));
     copy(&release.program, &program)?;
     for document in DOCUMENTS {

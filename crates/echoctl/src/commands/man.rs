@@ -3,9 +3,11 @@
 //! Two parts differ from clap_mangen's. The synopsis names the values of options. And the text after the help becomes
 //! sections of its own, in which each example stays a command with an explanation: filled text would run them together.
 
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use anyhow::anyhow;
 use clap::builder::{StringValueParser, TypedValueParser};
 use clap::{Arg, Command, CommandFactory};
 use clap_mangen::Man;
@@ -25,7 +27,7 @@ pub(crate) struct Args {
     #[arg(value_name = "COMMAND", value_parser = command_name(), hide_possible_values = true, conflicts_with = "all")]
     command: Option<String>,
 
-    /// Write the pages of echoctl and of every command to DIR
+    /// Write the pages of echoctl and of every command to DIR, and create it if necessary
     #[arg(long, value_name = "DIR")]
     all: Option<PathBuf>,
 }
@@ -63,8 +65,12 @@ pub(crate) fn run(args: Args) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// Writes the pages of the program and of its commands to a folder.
+/// Writes the pages of the program and of its commands to a folder, which is created with its parents.
 fn write_all(program: &Command, folder: &Path) -> Outcome {
+    fs::create_dir_all(folder).map_err(|error| {
+        let why = if folder.exists() { "it is not a folder".to_owned() } else { error.to_string() };
+        anyhow!("cannot write the manual pages to {}: {why}", folder.display())
+    })?;
     let commands = program.get_subcommands().filter(|command| !command.is_hide_set());
     let files: Vec<(&Command, OutputFile)> = [program]
         .into_iter()

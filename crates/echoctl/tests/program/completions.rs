@@ -57,12 +57,16 @@ fn every_command_has_a_manual_page() {
 
 #[test]
 fn all_manual_pages_are_written_to_a_folder() {
-    let folder = tempfile::tempdir().expect("there is room");
-    let path = folder.path().to_str().expect("it is text");
+    let root = tempfile::tempdir().expect("there is room");
+    let folder = root.path().join("share/man/man1");
+    let path = folder.to_str().expect("it is text");
 
-    echoctl(&["man", "--all", path]).assert().code(0);
+    // The first time it creates the folder, the second time it replaces the pages.
+    for _ in 0..2 {
+        echoctl(&["man", "--all", path]).assert().code(0);
+    }
 
-    let page = |name: &str| std::fs::read_to_string(folder.path().join(format!("{name}.1"))).expect(name);
+    let page = |name: &str| std::fs::read_to_string(folder.join(format!("{name}.1"))).expect(name);
     assert!(page("echoctl").contains(".TH echoctl 1"));
     for command in commands() {
         assert!(
@@ -70,8 +74,24 @@ fn all_manual_pages_are_written_to_a_folder() {
             "{command}"
         );
     }
-    let missing = format!("{path}/missing");
-    echoctl(&["man", "--all", &missing]).assert().code(1);
+}
+
+#[test]
+fn manual_pages_are_not_written_below_a_file() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let file = folder.path().join("file");
+    std::fs::write(&file, "kept").expect("there is room");
+    let below = file.join("man1");
+
+    for (path, why) in [(&file, "it is not a folder"), (&below, "Not a directory")] {
+        let output = echoctl(&["man", "--all", path.to_str().expect("it is text")]).output().unwrap();
+
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        let expected = format!("cannot write the manual pages to {}: {why}", path.display());
+        assert!(error.contains(&expected), "{error}");
+    }
+    assert_eq!(std::fs::read_to_string(&file).expect("it is there"), "kept");
 }
 
 #[test]
