@@ -271,6 +271,21 @@ pub(crate) fn wait_for_key() -> io::Result<u8> {
     }
 }
 
+/// Waits until nothing can read stdout any more: the other end of its pipe or socket is closed. Returns `false` if the system does not
+/// tell.
+#[cfg(unix)]
+pub(crate) fn wait_until_stdout_is_unread() -> bool {
+    loop {
+        // No event is asked for: an error and a hang-up are always reported.
+        let mut waited = libc::pollfd { fd: libc::STDOUT_FILENO, events: 0, revents: 0 };
+        // SAFETY: `waited` is one initialized pollfd that lives across the call.
+        let count = unsafe { libc::poll(&raw mut waited, 1, -1) };
+        if count >= 0 || io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+            return waited.revents & (libc::POLLERR | libc::POLLHUP) != 0;
+        }
+    }
+}
+
 /// Interval at which a process in the background looks whether it is in the foreground again, while the shell has keys to read.
 #[cfg(unix)]
 const BACKGROUND_MILLIS: u64 = 250;

@@ -140,10 +140,13 @@ fn stopped_reader(world: &World, commands: &[&[&str]], stop: fn(Launch) -> Launc
     findings.verdict()
 }
 
-/// As with `| head -1`: a command that prints for ever exits once its output has no reader.
+/// As with `| head -1`: a command that prints until it is interrupted exits once its output has no reader.
 fn departed_reader(world: &World) -> Result<()> {
     let (_server, addr) = world.serve(&[])?;
-    let commands: [&[&str]; 8] = [
+    let commands: [&[&str]; 11] = [
+        &["serve", "--addr", "127.0.0.1:0", "--json"],
+        &["dns", "--addr", "127.0.0.1:0", "--json"],
+        &["class", "--addr", "127.0.0.1:0", "--page", "127.0.0.1:0", "--json"],
         &["watch", &addr, "--json", "--every", "1ms"],
         &["watch", &addr, "--plain", "--every", "1ms"],
         &["flood", &addr, "--json", "--for", "3s"],

@@ -11,6 +11,7 @@ mod colour;
 mod data;
 pub(crate) mod file;
 mod outlet;
+mod reader;
 pub(crate) mod recorder;
 mod styled;
 
@@ -28,6 +29,7 @@ pub(crate) use colour::{ColourChoice, choose, colour, is_plain, live_colour, set
 use colour::{DUMB, stderr_colour, variable};
 pub(crate) use data::Data;
 use outlet::Outlet;
+pub(crate) use reader::{end_with_reader, requested_exit};
 pub(crate) use styled::Styled;
 
 /// A JSON object that begins with the name of its event: `{"event":"sample",…}`.
@@ -235,8 +237,9 @@ pub(crate) fn indent_continuations(text: &str) -> String {
 
 fn write_to_stdout(bytes: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(bytes)?;
-    stdout.flush()
+    let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
+    reader::note_written(&written);
+    written
 }
 
 fn is_zero(number: &u64) -> bool {

@@ -60,10 +60,23 @@ pub(crate) fn since() -> Option<Instant> {
     began.checked_add(Duration::from_nanos(nanos))
 }
 
-/// Requests an exit as a signal does, for another reason: the end of stdin.
+/// Requests an exit as a signal does, for another reason: the end of stdin, or of the reader of stdout.
 pub(crate) fn request_exit() {
     request();
     notify();
+}
+
+/// Requests an exit when stdin is closed. It takes a thread, because not every system can poll stdin.
+///
+/// # Errors
+/// If the system refuses a thread.
+pub(crate) fn exit_when_stdin_ends() -> Result<(), echoctl_observe::Error> {
+    start_thread("stdin", || {
+        // An error ends stdin too.
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        request_exit();
+    })?;
+    Ok(())
 }
 
 /// Calls `stop` on a thread of its own when an exit is requested.

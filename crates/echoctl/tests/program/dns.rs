@@ -128,7 +128,8 @@ fn an_address_that_others_can_reach_is_warned_about() {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut events = BufReader::new(child.stdout.take().unwrap());
+        events.read_line(&mut line).unwrap();
         signal(child.id(), "TERM");
         let stderr = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
 

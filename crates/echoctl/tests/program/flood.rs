@@ -131,7 +131,8 @@ fn a_server_that_is_killed_has_crashed() {
             "--until-stdin-ends",
         ]);
         let mut server = serve.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let listening: Value = lines(server.stdout.take().unwrap()).next().unwrap();
+        let mut reported = lines(server.stdout.take().unwrap());
+        let listening: Value = reported.next().unwrap();
         let addr = listening["addr"].as_str().unwrap();
         let mut flood = std::process::Command::new(env!("CARGO_BIN_EXE_echoctl"));
         flood.args(["flood", addr, "--no-read", "--for", "60s", "--json"]);
@@ -334,7 +335,8 @@ fn growth_that_another_flood_causes_is_not_charged_to_this_one() {
     serve.args(["serve", "--addr", "127.0.0.1:0", "--backpressure", "off", "--json"]).stdout(Stdio::piped());
     let mut serve = Running(serve.spawn().unwrap());
     let mut first = String::new();
-    BufReader::new(serve.0.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    let mut reported = BufReader::new(serve.0.stdout.take().unwrap());
+    reported.read_line(&mut first).unwrap();
     let listening: Value = serde_json::from_str(&first).unwrap();
     let addr = listening["addr"].as_str().unwrap();
     let mut heavy = std::process::Command::new(env!("CARGO_BIN_EXE_echoctl"));

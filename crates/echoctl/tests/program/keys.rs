@@ -63,8 +63,8 @@ fn watch_restores_the_terminal_when_the_server_exits() {
     let mut serve = command(&["serve", "--addr", "127.0.0.1:0", "--json"]);
     let mut serve = Running(serve.stdout(std::process::Stdio::piped()).spawn().unwrap());
     let mut line = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(serve.0.stdout.take().unwrap()), &mut line)
-        .unwrap();
+    let mut events = std::io::BufReader::new(serve.0.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut events, &mut line).unwrap();
     let addr = serde_json::from_str::<serde_json::Value>(&line).unwrap()["addr"].as_str().unwrap().to_owned();
     let (mut watch, terminal) = started(&["watch", &addr], "connections");
 

@@ -31,6 +31,8 @@ mod class_page;
 mod class_viewers;
 mod completions;
 mod contrib;
+#[cfg(target_os = "linux")]
+mod departed_reader;
 mod dns;
 mod files;
 mod flood;

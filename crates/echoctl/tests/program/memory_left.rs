@@ -41,7 +41,8 @@ fn flood_stops_at_the_memory_left_to_the_server() {
         ["serve", "--addr", "127.0.0.1:0", "--json", "--backpressure", "off", "--memory-limit", "8GiB"];
     let mut server = Running(limited(400_000, &serve).stdout(Stdio::piped()).spawn().unwrap());
     let mut line = String::new();
-    BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let mut events = BufReader::new(server.0.stdout.take().unwrap());
+    events.read_line(&mut line).unwrap();
     let addr = serde_json::from_str::<serde_json::Value>(&line).unwrap()["addr"].as_str().unwrap().to_owned();
 
     let output = echoctl(&["flood", &addr, "--no-read", "--for", "60s", "--plain"]).output().unwrap();

@@ -33,7 +33,7 @@ impl Resident {
         mut command: Command,
         is_ready: impl Fn(&Heard) -> bool,
     ) -> Result<Resident> {
-        // A server ends when its stdin is closed, even if this process is killed.
+        // It ends when its stdin is closed, even if this process is killed.
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("cannot start {name}"))?;
         let ear = Arc::<Ear>::default();

@@ -62,7 +62,7 @@ pub(super) fn start(program: &Path, scratch: &Path) -> Result<(Vec<Resident>, Ad
     let mut addresses = Addresses::default();
     for server in SERVERS {
         let mut command = echoctl(program, scratch);
-        command.args(["serve", "--json", "--until-stdin-ends", "--addr", ANY_PORT, "--metrics", ANY_PORT]);
+        command.args(["serve", "--json", UNTIL_STDIN_ENDS, "--addr", ANY_PORT, "--metrics", ANY_PORT]);
         command.args(["--sndbuf", KERNEL_BUFFER, "--rcvbuf", KERNEL_BUFFER]);
         command.args(server.options.split(' '));
         let resident = Resident::start(&format!("serve: {}", server.name), command, |heard| {
@@ -73,7 +73,8 @@ pub(super) fn start(program: &Path, scratch: &Path) -> Result<(Vec<Resident>, Ad
     }
 
     let mut class = echoctl(program, scratch);
-    class.args(["class", "--json", "--addr", ANY_PORT, "--page", ANY_PORT, "--metrics", ANY_PORT]);
+    class.args(["class", "--json", UNTIL_STDIN_ENDS, "--addr", ANY_PORT, "--page", ANY_PORT]);
+    class.args(["--metrics", ANY_PORT]);
     let class = Resident::start("class", class, |heard| {
         heard.echo.is_some() && heard.page.is_some() && heard.metrics.is_some()
     })?;
@@ -83,7 +84,9 @@ pub(super) fn start(program: &Path, scratch: &Path) -> Result<(Vec<Resident>, Ad
 
     // Not of all listeners of the host: it has files of their processes open, and other programs come and go.
     let mut watch = echoctl(program, scratch);
-    watch.args(["watch", "--metrics", ANY_PORT]).args(addresses.servers.iter().map(SocketAddr::to_string));
+    watch
+        .args(["watch", UNTIL_STDIN_ENDS, "--metrics", ANY_PORT])
+        .args(addresses.servers.iter().map(SocketAddr::to_string));
     residents.push(Resident::start("watch --metrics", watch, |heard| heard.metrics.is_some())?);
 
     addresses.metrics = residents.iter().filter_map(|resident| resident.heard().metrics).collect();
@@ -91,6 +94,9 @@ pub(super) fn start(program: &Path, scratch: &Path) -> Result<(Vec<Resident>, Ad
     addresses.metrics.iter().try_for_each(|addr| scrape(*addr))?;
     Ok((residents, addresses))
 }
+
+/// So that none of them outlives a soak that is killed.
+const UNTIL_STDIN_ENDS: &str = "--until-stdin-ends";
 
 const ANY_PORT: &str = "127.0.0.1:0";
 

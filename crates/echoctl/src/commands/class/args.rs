@@ -82,12 +82,17 @@ pub(crate) struct Args {
     /// Print events as JSON, one per line
     ///
     /// On stdout: listening, page, state, closed, and a summary at the end. The address with the teacher's secret is only on stderr.
+    /// The class ends when the reader of stdout has gone.
     #[arg(short = 'J', long, help_heading = "Output")]
     pub(super) json: bool,
 
     /// Plain ASCII lines: no live view, no QR code, no colour
     #[arg(long, help_heading = "Output", hide_short_help = true)]
     pub(super) plain: bool,
+
+    /// Exit when stdin is closed, so that the class does not outlive its parent
+    #[arg(long, hide = true, conflicts_with = "replay")]
+    pub(super) until_stdin_ends: bool,
 }
 
 /// Where server and page listen.

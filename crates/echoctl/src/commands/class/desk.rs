@@ -106,7 +106,7 @@ impl Desk {
         self.show.send_replace(state);
     }
 
-    /// Prints a moment. It never waits; an error means that the reader has gone.
+    /// Prints a moment. It never waits; an error means that the reader has gone, which ends the class.
     fn print(&mut self, state: &ClassState) {
         match &mut self.style {
             Style::Json => drop(offer_json("state", state)),

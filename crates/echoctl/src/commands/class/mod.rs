@@ -84,6 +84,12 @@ pub(crate) fn run(args: Args) -> Outcome {
     let desk = Desk::new(&args, addr, observer, page.questions(), show)?;
     // Before the terminal is changed, and before the addresses are printed.
     interrupt::catch_signals(config.drain);
+    if args.json {
+        output::end_with_reader();
+    }
+    if args.until_stdin_ends {
+        interrupt::exit_when_stdin_ends()?;
+    }
 
     let board = Board::new(addr, page.addr().ip(), |host| (page.viewer_url(host), page.teacher_url(host)));
     announce(&args, &board, page.addr())?;
@@ -123,7 +129,7 @@ fn announce(args: &Args, board: &Board, page: SocketAddr) -> io::Result<()> {
 
 /// Prints an event of the server. It never waits.
 fn report(event: &Event, is_json: bool, config: &echoctl_server::Config) {
-    // An error means that the reader has gone. The class goes on.
+    // An error means that the reader has gone, which ends the class: see `run`.
     let _ = match event {
         Event::Listening(listening) if is_json => {
             offer_json("listening", &ListeningEvent::of(listening, config))

@@ -15,10 +15,10 @@ use super::Args;
 use super::board::{Board, replay_text};
 use super::json::PageEvent;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::output::{json_line, note, print_styled};
+use crate::output::{end_with_reader, json_line, note, print_styled};
 use crate::terminal::interrupt::{self, interrupted};
 
-/// Replays the class in `file` until Ctrl-C.
+/// Replays the class in `file` until Ctrl-C, or until the reader of its events has gone.
 pub(super) fn run(args: &Args, file: &Path) -> Outcome {
     let states = read(file)?;
     let addr = args.addresses()?.page;
@@ -27,6 +27,7 @@ pub(super) fn run(args: &Args, file: &Path) -> Outcome {
     interrupt::catch_signals(Duration::ZERO);
     let url = Board::page_only(page.addr().ip(), |host| page.viewer_url(host));
     if args.json {
+        end_with_reader();
         json_line("page", &PageEvent { addr: page.addr(), url })?;
     } else {
         print_styled(&replay_text(&url))?;

@@ -73,7 +73,7 @@ impl Log {
         of_its_kind.fetch_add(1, Relaxed);
         let message = Message::of(exchange);
         match self.format {
-            // An error means that the reader has gone. The server continues without its log.
+            // An error means that the reader has gone, which ends the server: see `run`.
             Format::Json => drop(offer_json("message", &message)),
             Format::Text => offer_note(message.line()),
         }

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::address::{self, at_loopback};
 use crate::exit::{Exit, Failure, Outcome};
-use crate::output::{json_line, print, warning};
+use crate::output::{end_with_reader, json_line, print, warning};
 use crate::terminal::interrupt;
 use log::{Format, Log};
 
@@ -36,6 +36,8 @@ pub(crate) struct Args {
     addr: Option<SocketAddr>,
 
     /// Print one JSON object per line
+    ///
+    /// The server exits when the reader of stdout has gone.
     #[arg(long, short = 'J', help_heading = "Output")]
     json: bool,
 }
@@ -55,6 +57,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         // It runs until a signal, and its totals follow.
         interrupt::listen(Duration::ZERO).context("cannot handle signals")?;
         if args.json {
+            end_with_reader();
             json_line("listening", &json!({ "addr": addr, "pid": std::process::id(), "zone": "test." }))?;
         } else {
             let reached = at_loopback(addr);

@@ -144,7 +144,8 @@ pub(crate) struct Args {
 
     /// Print events as JSON, one per line
     ///
-    /// On stdout: listening, stats, closed, policy (changed by a key), and a summary at the end.
+    /// On stdout: listening, stats, closed, policy (changed by a key), and a summary at the end. The server exits when the reader of stdout
+    /// has gone.
     #[arg(short = 'J', long, help_heading = "Output")]
     pub(super) json: bool,
 

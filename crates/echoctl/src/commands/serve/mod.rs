@@ -11,7 +11,7 @@ pub(super) mod text;
 use std::io;
 use std::sync::Arc;
 
-use echoctl_observe::{raise_descriptor_limit, start_thread};
+use echoctl_observe::raise_descriptor_limit;
 use echoctl_server::{Error, Server, Setting, runtime};
 
 use crate::exit::{Exit, Failure, Outcome};
@@ -37,6 +37,9 @@ pub(crate) fn run(args: Args) -> Outcome {
     let drain = server.config().drain;
     // Before the terminal is changed, and before the server reports that it listens.
     interrupt::catch_signals(drain);
+    if args.json {
+        output::end_with_reader();
+    }
     let switch = Switch::new(server.control(), server.config(), &args.policies());
     let printer = Arc::new(Printer::new(&args, server.config().clone(), memory, switch));
     // Until the totals are printed.
@@ -48,7 +51,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     }
 
     if args.until_stdin_ends {
-        exit_when_stdin_ends()?;
+        interrupt::exit_when_stdin_ends()?;
     }
     let totals = runtime.block_on(server.serve(move |event| events.print(&event), interrupted()));
     // Tasks that did not finish in time are not awaited again.
@@ -63,19 +66,6 @@ fn listen_to_keys(printer: &Arc<Printer>) -> QuitKey {
     let quit = QuitKey::listen_with(move |key| keys.press(key.into()));
     printer.show_keys(quit.listens());
     quit
-}
-
-/// Requests an exit when stdin is closed. It takes a thread, because not every system can poll stdin.
-///
-/// # Errors
-/// If the system refuses a thread.
-fn exit_when_stdin_ends() -> Result<(), echoctl_observe::Error> {
-    start_thread("stdin", || {
-        // An error ends stdin too.
-        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
-        interrupt::request_exit();
-    })?;
-    Ok(())
 }
 
 /// The failure with what to do about it, in terms of the command line.

@@ -57,7 +57,7 @@ impl Printer {
     /// Prints an event. It never waits.
     pub(super) fn print(&self, event: &Event) {
         match (self.style, event) {
-            // An error means that the reader has gone. A server without a log keeps serving.
+            // An error means that the reader has gone, which ends the server: see `run`.
             (_, Event::Stats(stats)) if !self.prints_stats => *self.last() = *stats,
             (Style::Json, event) => drop(self.print_json(event)),
             (_, Event::Listening(listening)) => offer_note(greeting(listening, &self.config, self.memory)),
@@ -75,8 +75,8 @@ impl Printer {
     pub(super) fn press(&self, key: char) {
         let Some(change) = self.switch.press(key) else { return };
         let stats = self.switch.stats();
-        // An error means that the reader has gone.
         match self.style {
+            // An error means the same.
             Style::Json => drop(offer_json("policy", &PolicyEvent::of(change, &stats))),
             Style::Lines | Style::Live => offer_note(change_sentence(change)),
         }

@@ -82,6 +82,11 @@ pub(crate) struct Args {
     /// Plain ASCII lines: no live view, no colour
     #[arg(long, help_heading = "Output")]
     pub(super) plain: bool,
+
+    /// Exit when stdin is closed, so that the metrics do not outlive their parent
+    #[cfg(feature = "live")]
+    #[arg(long, hide = true, requires = "metrics")]
+    pub(super) until_stdin_ends: bool,
 }
 
 const EXAMPLES: &str = "\

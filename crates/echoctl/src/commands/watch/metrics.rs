@@ -27,6 +27,9 @@ pub(super) fn run(args: &Args, addr: SocketAddr) -> Outcome {
     let first = collector.sample()?;
     let hidden = first.listeners.iter().filter(|listener| listener.process.is_empty()).count();
     interrupt::catch_signals(Duration::ZERO);
+    if args.until_stdin_ends {
+        interrupt::exit_when_stdin_ends()?;
+    }
     let runtime = runtime(Some(1))?;
     let outcome = runtime.block_on(async {
         let endpoint = metrics::listen(addr, &what).await?;

@@ -79,8 +79,8 @@ pub(crate) fn run(args: Args) -> Outcome {
     // Before the view hides the cursor, which the signal handler shows again.
     interrupt::catch_signals(Duration::ZERO);
     let view = if args.json {
+        output::end_with_reader();
         let addr = target.addrs.iter().map(ServerAddr::to_string).collect();
-        let door = door::name(tracker.door());
         json_line(
             "watching",
             &WatchingEvent {
@@ -88,7 +88,7 @@ pub(crate) fn run(args: Args) -> Outcome {
                 outbound: args.outbound,
                 pid: target.pids().next(),
                 processes: target.to_string(),
-                door,
+                door: door::name(tracker.door()),
             },
         )?;
         View::Json
@@ -97,6 +97,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         recorder.collect();
         view
     } else {
+        output::end_with_reader();
         note(format_args!("watching {}", target::title(&target)));
         if let Some(sentence) = door::sentence(tracker.door()) {
             note(sentence);
@@ -296,7 +297,7 @@ impl Watch {
                 }
             });
         }
-        Ok(if interrupt::wait(timeout) { Next::End(Exit::Interrupted) } else { Next::Sample })
+        Ok(if interrupt::wait(timeout) { Next::End(output::requested_exit()) } else { Next::Sample })
     }
 
     /// Writes a recording of the watch so far to a new file, and returns what is to be said about it.

@@ -19,7 +19,8 @@ use crate::commands::report::FOOTER;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::file::{OutputFile, check_written_after_result};
 use crate::output::{
-    Styled, ignore_broken_pipe, is_live, json_line, note, offer_json, offer_line, print, terminal_size,
+    Styled, end_with_reader, ignore_broken_pipe, is_live, json_line, note, offer_json, offer_line, print,
+    requested_exit, terminal_size,
 };
 use crate::terminal::interrupt;
 use crate::terminal::quit_key::QuitKey;
@@ -45,10 +46,12 @@ pub(super) fn run(texts: &[String], args: &Args) -> Outcome {
     // Before the view hides the cursor, which the signal handler shows again.
     interrupt::catch_signals(Duration::ZERO);
     let view = if args.json {
+        end_with_reader();
         View::Json
     } else if is_live() {
         View::Live(Screen::new(), QuitKey::listen())
     } else {
+        end_with_reader();
         note(format_args!("mapping {title}"));
         View::Lines
     };
@@ -96,7 +99,7 @@ impl MapWatch {
             let left = duration.map_or(Duration::MAX, |duration| duration.saturating_sub(start.elapsed()));
             let interval = (cost * SAMPLE_SHARE).clamp(SAMPLE_INTERVAL, MAX_SAMPLE_INTERVAL);
             if interrupt::wait(interval.min(left)) {
-                return self.finish(&map, &pressures, Exit::Interrupted);
+                return self.finish(&map, &pressures, requested_exit());
             }
         }
     }
