@@ -18,7 +18,9 @@ pub(crate) fn run() -> Result<()> {
     for (number, step) in (1..).zip(&STEPS) {
         // On stderr, as cargo's own progress, so that both appear in order.
         eprintln!("\n=== check {number}/{}: {}", STEPS.len(), step.name);
+        let step_began = Instant::now();
         (step.run)().with_context(|| format!("check failed at '{}': {}", step.name, step.remedy))?;
+        eprintln!("=== {}: passed in {} s", step.name, step_began.elapsed().as_secs());
     }
     eprintln!("\n=== check: all {} steps passed in {} s", STEPS.len(), began.elapsed().as_secs());
     Ok(())
