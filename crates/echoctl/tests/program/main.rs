@@ -36,6 +36,8 @@ mod departed_reader;
 mod dns;
 mod files;
 mod flood;
+#[cfg(target_os = "linux")]
+mod flood_verdicts;
 mod help;
 mod hosts;
 mod keys;

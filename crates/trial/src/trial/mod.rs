@@ -11,6 +11,7 @@ use echoctl_observe::{
     Due, Observation, ProcessTree, RootExit, SampleSource, Sampler, SamplingInterval, SamplingSchedule,
 };
 use echoctl_record::{ConnectionLogger, Drain, Point, Sample, StopReason};
+use echoctl_verdict::unwritten::does_not_hold;
 use tokio::runtime::Handle;
 
 use crate::client::{Client, ClientState, FloodClient, watched};
@@ -266,7 +267,8 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
     }
 
     /// Of a run that leaves replies unread: sees whether the server only waits for its reader, or is deadlocked. The replies are read
-    /// only if it serves no new client, which some servers never do, or has buffered bytes: one thread of it may be deadlocked.
+    /// only if it serves no new client, which some servers never do, or has buffered bytes: one thread of it may be deadlocked. Where
+    /// its memory does not hold what it has read and not written, they are read to the end: the rest is lost, or somewhere else.
     fn see_whether_it_goes_on(&mut self, before: &Sample) {
         let is_left = |outcome: &Outcome| outcome.endings.iter().all(|ending| *ending == Ending::LeftUnread);
         let is_visible = before.server_read.is_some() && before.server_written.is_some();
@@ -275,37 +277,55 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
         }
         let is_served = self.client.is_newcomer_served(REPLY_TIMEOUT);
         self.is_newcomer_served = Some(is_served);
-        let has_buffered = self.history.peaks().growth().is_some_and(|growth| growth > HEAP_SLACK);
-        if !is_served || has_buffered {
-            self.read_at_last(before);
+        let growth = self.history.peaks().growth();
+        if does_not_hold(before, growth) {
+            self.read_at_last(before, Until::Nothing);
+        } else if !is_served || growth.is_some_and(|growth| growth > HEAP_SLACK) {
+            self.read_at_last(before, Until::Progress);
         }
         self.exited = self.source.sample().exited;
     }
 
-    /// Reads replies that were left unread, until the server reads or writes again. These bytes are part of no sample, and not counted
-    /// as read.
-    fn read_at_last(&mut self, before: &Sample) {
+    /// Reads replies that were left unread. These bytes are part of no sample, and not counted as read.
+    fn read_at_last(&mut self, before: &Sample, until: Until) {
         let started = self.client.now();
         let has_moved = |now: Option<u64>, before: Option<u64>| now > before.map(|bytes| bytes + PROGRESS);
-        let mut drain = Drain { stopped: StopReason::Quiet, ..Drain::default() };
-        while self.client.now() < started + GO_ON_TIMEOUT {
+        let (mut drain, mut last_read) = (Drain::default(), started);
+        drain.stopped = loop {
             let bytes = self.client.discard();
-            let now = self.observe().sample;
+            let (now, sample) = (self.client.now(), self.observe().sample);
             drain.bytes += bytes;
-            (drain.server_read, drain.server_written) = (now.server_read, now.server_written);
-            if has_moved(now.server_read, before.server_read)
-                || has_moved(now.server_written, before.server_written)
-            {
-                drain.stopped = StopReason::Enough;
-                break;
+            (drain.server_read, drain.server_written) = (sample.server_read, sample.server_written);
+            let goes_on = has_moved(sample.server_read, before.server_read)
+                || has_moved(sample.server_written, before.server_written);
+            if bytes > 0 {
+                last_read = now;
+            }
+            match until {
+                Until::Progress if goes_on => break StopReason::Enough,
+                Until::Progress if now >= started + GO_ON_TIMEOUT => break StopReason::Quiet,
+                Until::Nothing if now >= last_read + GO_ON_TIMEOUT => break StopReason::Quiet,
+                Until::Nothing if drain.bytes >= ENOUGH || now >= started + END_TIMEOUT => {
+                    break StopReason::Enough;
+                }
+                Until::Progress | Until::Nothing => {}
             }
             if bytes == 0 {
                 self.client.sleep(CHECK_INTERVAL);
             }
-        }
+        };
         drain.seconds = (self.client.now() - started).as_secs_f64();
         self.last_read = Some(drain);
     }
+}
+
+/// Until when replies are read that were left unread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// The server reads or writes again.
+    Progress,
+    /// Nothing more comes.
+    Nothing,
 }
 
 /// An observation without the first bytes of each direction.
@@ -332,6 +352,12 @@ const REPLY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The longest time for a server to go on once it is read. It takes milliseconds, and more if all cores are busy.
 const GO_ON_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The longest time for all replies to come that a server still has.
+const END_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes that need not be read to their end: the kernels and a queue with a limit hold fewer.
+const ENOUGH: u64 = 256 << 20;
 
 /// Bytes that show that a server goes on: window probes are fewer.
 const PROGRESS: u64 = 4096;

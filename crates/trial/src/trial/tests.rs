@@ -24,8 +24,9 @@ struct World {
     look: fn(f64) -> Observation,
     stops: u32,
     aborts: u32,
-    /// Bytes that the client read at last.
+    /// Bytes that the client read at last, and those that it can still read.
     discarded: u64,
+    unread: u64,
     /// Whether the server writes as much as the client reads at last.
     goes_on: bool,
     serves_newcomers: bool,
@@ -46,6 +47,7 @@ impl World {
             stops: 0,
             aborts: 0,
             discarded: 0,
+            unread: u64::MAX,
             goes_on: true,
             serves_newcomers: false,
         }
@@ -100,10 +102,12 @@ impl Client for Replay {
 
     fn discard(&self) -> u64 {
         let mut world = self.0.borrow_mut();
-        world.discarded += 1000;
+        let bytes = world.unread.min(1000);
+        world.discarded += bytes;
+        world.unread -= bytes;
         // Some time passes, so that a run that only reads ends.
         world.now += Duration::from_millis(1);
-        1000
+        bytes
     }
 
     fn now(&self) -> Instant {
@@ -350,6 +354,30 @@ fn nothing_is_read_at_last_if_a_new_client_is_served() {
     let bystanders = seen.outcome.evidence().unwrap().0.bystanders.unwrap();
     assert_eq!(bystanders.newcomer.unwrap().during, Some(true));
     assert_eq!((seen.outcome.last_read, seen.world.0.borrow().discarded), (None, 0));
+}
+
+/// A server that has read 100 MiB, of which neither its output nor its memory has much.
+fn reads_on(t: f64) -> Observation {
+    let sample = Sample {
+        server_read: Some(100 << 20),
+        server_written: Some(7),
+        server_memory: Some(1 << 20),
+        ..Sample::default()
+    };
+    Observation { sample, ..alive(t) }
+}
+
+#[test]
+fn what_memory_does_not_hold_is_read_until_nothing_comes() {
+    let of = |unread| {
+        let world = World { serves_newcomers: true, unread, ..World::new(reads_on) };
+        let drain = watch(world).outcome.last_read.unwrap();
+        (drain.bytes, drain.stopped, drain.server_written)
+    };
+
+    assert_eq!(of(5000), (5000, StopReason::Quiet, Some(5007)));
+    let (bytes, stopped, _) = of(u64::MAX);
+    assert!(bytes > 5000 && stopped == StopReason::Enough, "{bytes}");
 }
 
 #[test]

@@ -14,6 +14,8 @@ pub enum Cause {
     StoppedReading,
     /// It read only as fast as its replies were read.
     ReadAsFastAsReplies,
+    /// It read on, and what it had not written back by then never came.
+    LostReplies,
     /// Its memory grew with its input.
     GrewWithInput,
     /// Its memory grew with the input of other clients.
@@ -51,6 +53,7 @@ impl Cause {
         match self {
             Cause::Audit(_) => (by_audit.verdict, by_audit.advice),
             Cause::StoppedReading | Cause::ReadAsFastAsReplies => (Verdict::Bounded, None),
+            Cause::LostReplies => (Verdict::Discards, None),
             Cause::GrewWithInput => (Verdict::Unbounded, None),
             Cause::GrewWithOthers => doubt(Advice::RunWithoutOthers),
             Cause::BufferedThenStopped | Cause::StoppedBriefly | Cause::HeldBackUnproven => {

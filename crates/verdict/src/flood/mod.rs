@@ -9,11 +9,13 @@
 //! held back at the end because it is not read, and the server buffers no
 //! more than before, and goes on once it is read                              bounded (see `stall`)
 //! memory that grows with the input                                           unbounded, as the audit says
+//! read on, and wrote less than it read even when all of that was read        discards
 //! memory that grows far more than the input, while other clients send        inconclusive
 //! everything else                                                            slow or inconclusive, with the reason
 //! ```
 //!
-//! The verdict is never `discards`: memory that does not grow may be memory reused, and only a drain could show it.
+//! Without a drain to its end the verdict is never `discards`: memory that does not grow may be memory reused. Nor is it one of a
+//! server that writes next to nothing: what it has read may be anywhere.
 
 mod cause;
 mod reason;

@@ -33,6 +33,11 @@ pub(super) fn reason(cause: Cause, signals: &Signals, by_audit: &str) -> String 
                  was held back for at most {longest_wait} at a time{memory}"
             )
         }
+        Cause::LostReplies => format!(
+            "the server read on without its reader, and its memory grew by only {growth}; when its replies were read, {} of its input \
+             had none",
+            Bytes(s.lost)
+        ),
         Cause::GrewWithInput => {
             let pace = match s.was_held_back() {
                 true => format!(", although it held the producer back for up to {longest_wait}"),

@@ -1,11 +1,13 @@
 //! What a flood shows, beyond what an audit looks at: figures, and the conditions of its decision table.
 
-use echoctl_record::{Evidence, Point};
+use echoctl_record::{Drain, Evidence, Point, StopReason};
 
 use super::Observed;
 use super::stall::{PROBE_BYTES, Stall};
 use crate::HELD_BACK_SECONDS;
-use crate::unwritten::HEAP_SLACK;
+use crate::audit::proves_queue_above;
+use crate::pauses::output_waits_in;
+use crate::unwritten::{HEAP_SLACK, exceeds_memory};
 
 /// The figures of a flood. Sizes in bytes, times in seconds.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +30,12 @@ pub(super) struct Signals {
     pub(super) unwritten: u64,
     /// Sent and not read back at the end.
     pub(super) in_flight: u64,
+    /// What it had still not written back when all of its output had been read; 0 if that is not known.
+    pub(super) lost: u64,
+    /// Whether more was read at the end than the kernels and a queue with a limit hold.
+    pub(super) is_queue_drained: bool,
+    /// All memory of the server, with what it had before.
+    pub(super) memory: Option<u64>,
     /// The most that the kernel queues hold.
     pub(super) kernel_buffering: u64,
 }
@@ -47,6 +55,12 @@ impl Signals {
             sees_server: last.sample.server_read.is_some(),
             unwritten: observed.unwritten.max(last.server_read().saturating_sub(last.server_written())),
             in_flight: last.sample.produced.saturating_sub(last.sample.consumed),
+            lost: lost(evidence, &last),
+            is_queue_drained: evidence
+                .drain
+                .as_ref()
+                .is_some_and(|drain| drain.beyond_kernels() > proves_queue_above(evidence)),
+            memory: evidence.points.iter().filter_map(|point| point.sample.server_memory).max(),
             kernel_buffering: evidence.kernel_buffering,
         }
     }
@@ -91,6 +105,12 @@ impl Signals {
         self.unwritten < self.growth() / 2
     }
 
+    /// Whether replies are lost: the server did not write them when it could, and they are more than its memory, which did not grow by
+    /// them.
+    pub(super) fn has_lost_replies(&self) -> bool {
+        exceeds_memory(self.lost, self.growth()) && self.memory.is_some_and(|memory| self.lost > memory)
+    }
+
     /// Whether more is unwritten than the kernels hold, and its memory does not have it.
     pub(super) fn is_not_in_memory(&self) -> bool {
         self.unwritten > self.kernel_buffering && self.growth() < self.unwritten / 2
@@ -113,6 +133,15 @@ fn goes_on(evidence: &Evidence, last: &Point) -> Option<bool> {
             || more(drain.server_written, sample.server_written)
             || more(Some(drain.bytes), waiting),
     )
+}
+
+/// What the server read and did not write back, although it could: its output had waited, and was read until nothing more came.
+fn lost(evidence: &Evidence, last: &Point) -> u64 {
+    let is_read = |drain: &&Drain| matches!(drain.stopped, StopReason::Complete | StopReason::Quiet);
+    let Some(drain) = evidence.drain.as_ref().filter(is_read).filter(|_| output_waits_in(&[*last])) else {
+        return 0;
+    };
+    drain.server_read.zip(drain.server_written).map_or(0, |(read, written)| read.saturating_sub(written))
 }
 
 /// Input that exceeds most limits, if it is buffered.

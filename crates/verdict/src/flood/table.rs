@@ -16,6 +16,9 @@ pub(super) fn classify(by_audit: &Judgement<audit::Cause>, s: &Signals) -> Cause
         Verdict::Unbounded if by_audit.cause == audit::Cause::RetainedUntilItStopped => {
             Cause::Audit(by_audit.cause)
         }
+        Verdict::Unbounded if by_audit.cause == audit::Cause::DrainedAQueue && s.is_not_in_memory() => {
+            drained(by_audit, s)
+        }
         Verdict::Unbounded if s.stall.is_stall() => Cause::BufferedThenStopped,
         Verdict::Unbounded if by_audit.cause == audit::Cause::GrewSlowly && s.has_little_inside() => {
             uncertain(by_audit, s)
@@ -25,7 +28,19 @@ pub(super) fn classify(by_audit: &Judgement<audit::Cause>, s: &Signals) -> Cause
         // An inconclusive end of a connection, such as a refusal, and a suspended server.
         _ if s.is_disconnected || s.is_suspended => Cause::Audit(by_audit.cause),
         Verdict::Bounded => held_back(s),
+        _ if s.has_lost_replies() => Cause::LostReplies,
         Verdict::Slow | Verdict::Inconclusive | Verdict::Discards => uncertain(by_audit, s),
+    }
+}
+
+/// More came than the kernels hold, and it was not in the server's memory.
+fn drained(by_audit: &Judgement<audit::Cause>, signals: &Signals) -> Cause {
+    match signals {
+        s if s.has_lost_replies() => Cause::LostReplies,
+        // It was queued somewhere else.
+        s if s.is_queue_drained => Cause::Audit(by_audit.cause),
+        // What an audit expects to come follows from what came before the output was full; to a slow reader it never is.
+        s => uncertain(by_audit, s),
     }
 }
 

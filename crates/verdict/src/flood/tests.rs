@@ -1,6 +1,8 @@
 //! Verdicts on constructed floods, each of a kind that once got a wrong verdict.
 
-use echoctl_record::{Bystanders, Disconnect, DisconnectKind, Drain, Sample, Service, Summary, Verdict};
+use echoctl_record::{
+    Bystanders, Disconnect, DisconnectKind, Drain, Sample, Service, StopReason, Summary, Verdict,
+};
 
 use super::*;
 
@@ -164,6 +166,44 @@ fn flat_memory_is_inconclusive_without_a_drain() {
         assert_eq!(judgement.cause, cause, "{judgement:?}");
         assert!(judgement.advice.is_some(), "{judgement:?}");
     }
+}
+
+#[test]
+fn replies_that_do_not_come_although_all_is_read_are_discarded() {
+    // 320 MiB are read, and 4 MiB written until the client reads at last.
+    let after = |given: f64, stopped, drained: u64| {
+        let mut evidence = flood(5, |t| Moment {
+            taken: 64.0 * t,
+            given: (64.0 * t).min(given),
+            memory: Some(0.0),
+            blocked: false,
+        });
+        let last = evidence.points.last().unwrap().sample;
+        evidence.drain = Some(Drain {
+            bytes: drained * MIB,
+            in_kernels: (drained * MIB).min(last.server_written.unwrap()),
+            stopped,
+            server_read: last.server_read,
+            server_written: Some(drained * MIB),
+            ..Drain::default()
+        });
+        let observed = observed(&evidence, 0.0);
+        judge(evidence, observed)
+    };
+
+    let lost = after(4.0, StopReason::Quiet, 5);
+    assert_eq!((lost.verdict, lost.cause), (Verdict::Discards, Cause::LostReplies), "{lost:?}");
+    assert!(lost.reason.ends_with("315 MiB of its input had none"), "{lost:?}");
+    assert_eq!(after(4.0, StopReason::Enough, 5).cause, Cause::NotInMemory, "more may come");
+    assert_eq!(after(0.0, StopReason::Quiet, 0).cause, Cause::NotInMemory, "it does not echo");
+    assert_eq!(
+        after(4.0, StopReason::Enough, 20).cause,
+        Cause::NotInMemory,
+        "a queue with a limit may hold that"
+    );
+    let elsewhere = after(4.0, StopReason::Quiet, 320);
+    assert_eq!(elsewhere.verdict, Verdict::Unbounded, "{elsewhere:?}");
+    assert!(!elsewhere.reason.contains("stayed in its memory"), "{elsewhere:?}");
 }
 
 #[test]

@@ -114,8 +114,8 @@ impl<'a> FloodResult<'a> {
     /// What happened to the bytes, and why the run stopped.
     fn text(&self) -> String {
         let (outcome, summary) = (self.outcome, &self.summary);
-        // The reason of an inconclusive verdict contains it.
-        let is_explained = summary.verdict == Some(Verdict::Inconclusive);
+        // The reason of these verdicts contains it.
+        let is_explained = matches!(summary.verdict, Some(Verdict::Inconclusive | Verdict::Discards));
         let doubt = if is_explained { None } else { sentences::missing_from_memory(summary) };
         let over_memory = outcome.is_over_memory.then(|| {
             format!("Stopped because the server's memory had grown by {} (--memory-limit).", self.memory)
@@ -134,7 +134,8 @@ impl<'a> FloodResult<'a> {
     /// The advice of the verdict; after one that leaves no question, the command that shows the same queues from outside.
     fn try_next(&self) -> Option<String> {
         let judgement = self.judgement.as_ref()?;
-        let is_settled = matches!(judgement.verdict, Verdict::Bounded | Verdict::Unbounded);
+        let is_settled =
+            matches!(judgement.verdict, Verdict::Bounded | Verdict::Unbounded | Verdict::Discards);
         let watching =
             || format!("{} during a flood, for the queues of each connection", watch_of(self.target));
         judgement.advice.map(advice::text).or_else(|| is_settled.then(watching))
