@@ -24,7 +24,7 @@ pub struct Peaks {
     pub inside: Option<u64>,
     /// The sample with most memory of the server.
     memory: Option<(f64, u64)>,
-    /// The memory of the server in the first sample that shows it.
+    /// The memory of the server before the client began to send, or else in the first sample that shows it.
     pub base_memory: Option<u64>,
 }
 
@@ -40,6 +40,11 @@ pub(crate) enum Use {
 }
 
 impl History {
+    /// One of a server that has this much memory before the client sends.
+    pub(crate) fn since(base_memory: Option<u64>) -> History {
+        History { peaks: Peaks { base_memory, ..Peaks::default() }, ..History::default() }
+    }
+
     /// Adds the newest sample.
     pub(crate) fn add(&mut self, point: Point, used: Use) {
         self.peaks.add(&point.sample, used);
@@ -137,6 +142,17 @@ mod tests {
             ..Sample::default()
         };
         Point { sample, ..Point::default() }
+    }
+
+    #[test]
+    fn growth_counts_from_before_the_first_sample_if_that_is_known() {
+        for (base, growth) in [(Some(400), 605), (None, 0)] {
+            let mut history = History::since(base);
+
+            history.add(point(0, 5), Use::Record);
+
+            assert_eq!(history.peaks().growth(), Some(growth), "{base:?}");
+        }
     }
 
     #[test]

@@ -172,7 +172,10 @@ impl fmt::Display for Ending {
             Ending::LeftUnread => f.write_str("left unread"),
             Ending::Stopped => f.write_str("stopped"),
             Ending::PeerClosed { how, at } => {
-                write!(f, "the server closed the connection after {:.1} s", at.as_secs_f64())?;
+                match at.as_millis() {
+                    ms @ ..1000 => write!(f, "the server closed the connection after {ms} ms")?,
+                    _ => write!(f, "the server closed the connection after {:.1} s", at.as_secs_f64())?,
+                }
                 if let CloseKind::Failed(error) = how { write!(f, " ({error})") } else { Ok(()) }
             }
             Ending::Excess { consumed, produced } => {

@@ -58,11 +58,14 @@ pub struct Moment {
 }
 
 impl Trial {
-    /// Starts the client on a runtime. `server` are the processes whose memory is measured.
-    pub fn start(flood: Flood, server: Option<ProcessTree>, runtime: &Handle) -> Trial {
+    /// Starts the client on a runtime. `server` are the processes whose memory is measured, first while the connections are idle: a
+    /// fast client fills a queue before the first sample.
+    pub fn start(flood: Flood, mut server: Option<ProcessTree>, runtime: &Handle) -> Trial {
         let config = flood.config().clone();
+        let idle = server.as_mut().map(ProcessTree::read).filter(|tree| tree.processes > 0);
         let source = Sampler::new(flood.connections().iter().map(watched).collect(), server);
-        Trial::new(config, FloodClient::start(flood, runtime), source)
+        let trial = Trial::new(config, FloodClient::start(flood, runtime), source);
+        Trial { history: History::since(idle.map(|tree| tree.memory.total())), ..trial }
     }
 
     /// Counts what other clients send to the server, because its memory grows by that as well.
