@@ -115,7 +115,11 @@ fn line<'a>(fields: impl Iterator<Item = &'a str>, columns: &[Column], gap: &str
 fn wrapped(row: &[String], columns: &[Column]) -> Vec<String> {
     let fitted = |(field, column): (&String, &Column)| match length(field) <= column.width {
         true => vec![field.clone()],
-        false => wrap(field, column.width),
+        false => {
+            let indent = length(field) - length(field.trim_start());
+            let lines = wrap(field, column.width.saturating_sub(indent));
+            lines.into_iter().map(|line| format!("{:indent$}{line}", "")).collect()
+        }
     };
     let fields: Vec<Vec<String>> = row.iter().zip(columns).map(fitted).collect();
     let height = fields.iter().map(Vec::len).max().unwrap_or(0);
@@ -205,5 +209,12 @@ mod tests {
         assert_eq!(table.fit(18), expected);
         assert_eq!(table.fit(18).lines().map(str::len).max(), Some(18));
         assert_eq!(table.fit(3).lines().next(), Some("what   reads"), "no word is broken");
+    }
+
+    #[test]
+    fn a_wrapped_field_stays_indented() {
+        let table = Table::new("", ["queue", "bytes"]).row(["  inside the server", "2"]);
+
+        assert_eq!(table.fit(22).lines().skip(2).collect::<Vec<_>>(), ["  inside the         2", "  server"]);
     }
 }

@@ -69,7 +69,7 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{}: {} frames of {} bytes ({}) in {}, {}, {}",
+            "{}: {} frames of {} bytes ({}) in {},\n{}, {}",
             self.target,
             self.count,
             self.size,
@@ -94,19 +94,19 @@ impl fmt::Display for Summary {
         if let [(_, Some(p50)), (_, Some(p99))] = self.late {
             let (p50, p99) = (Latency(p50), Latency(p99));
             notes.push(format!(
-                "this client sent late by p50 {p50}, p99 {p99}, which the times above include"
+                "this client sent late by p50 {p50}, p99 {p99},\nwhich the times above include"
             ));
         }
         if self.unsent > 0 {
             notes.push(format!("{} more were due but not sent in time", self.unsent));
         }
         if !notes.is_empty() {
-            write!(f, "\n\n{}", notes.join("; "))?;
+            write!(f, "\n\n{}", notes.join("\n"))?;
         }
         if !self.has_kept_up() {
             write!(
                 f,
-                "\nThe server did not keep up: the times cover only the frames sent; the others would have waited longer."
+                "\nThe server did not keep up: the times cover only the frames sent;\nthe others would have waited longer."
             )?;
         }
         Ok(())
