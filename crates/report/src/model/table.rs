@@ -48,21 +48,39 @@ impl Table {
         columns.iter_mut().for_each(|column| column.width = column.width.min(WIDEST));
         let head = (!self.head.is_empty()).then_some(&self.head);
         let rows = head.into_iter().chain(&self.rows);
-        rows.map(|row| line(row.iter().map(String::as_str), &columns, "  ") + "\n").collect()
+        rows.map(|row| line(row.iter().map(String::as_str), &columns, NARROW_GAP) + "\n").collect()
+    }
+
+    /// The table as [`Table::to_text`] prints it, or where that is wider than `width`, with fields that wrap at spaces.
+    pub fn to_text_within(&self, width: usize) -> String {
+        let text = self.to_text();
+        if text.lines().all(|line| length(line) <= width) {
+            return text;
+        }
+        let columns = self.columns_within(width, NARROW_GAP);
+        let head = (!self.head.is_empty()).then_some(&self.head);
+        let rows = head.into_iter().chain(&self.rows);
+        rows.flat_map(|row| wrapped(row, &columns, NARROW_GAP)).map(|line| line + "\n").collect()
     }
 
     /// The table with a rule below its head, as text of at most `width` columns where its words allow it: fields wrap at spaces.
     pub fn fit(&self, width: usize) -> String {
+        let columns = self.columns_within(width, GAP);
+        let rule = columns.iter().map(|column| "-".repeat(column.width)).collect();
+        let rows = [&self.head, &rule].into_iter().chain(&self.rows);
+        rows.flat_map(|row| wrapped(row, &columns, GAP)).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Columns that have at most `width` together, where their words allow it.
+    fn columns_within(&self, width: usize, gap: &str) -> Vec<Column> {
         let mut columns = self.columns();
-        let gaps = GAP.len() * columns.len().saturating_sub(1);
+        let gaps = gap.len() * columns.len().saturating_sub(1);
         while columns.iter().map(|column| column.width).sum::<usize>() + gaps > width {
             let can_shrink = columns.iter_mut().filter(|column| column.width > column.longest_word);
             let Some(widest) = can_shrink.max_by_key(|column| column.width) else { break };
             widest.width -= 1;
         }
-        let rule = columns.iter().map(|column| "-".repeat(column.width)).collect();
-        let rows = [&self.head, &rule].into_iter().chain(&self.rows);
-        rows.flat_map(|row| wrapped(row, &columns)).collect::<Vec<_>>().join("\n")
+        columns
     }
 
     fn columns(&self) -> Vec<Column> {
@@ -112,7 +130,7 @@ fn line<'a>(fields: impl Iterator<Item = &'a str>, columns: &[Column], gap: &str
 }
 
 /// A row as one or more lines.
-fn wrapped(row: &[String], columns: &[Column]) -> Vec<String> {
+fn wrapped(row: &[String], columns: &[Column], gap: &str) -> Vec<String> {
     let fitted = |(field, column): (&String, &Column)| match length(field) <= column.width {
         true => vec![field.clone()],
         false => {
@@ -124,7 +142,7 @@ fn wrapped(row: &[String], columns: &[Column]) -> Vec<String> {
     let fields: Vec<Vec<String>> = row.iter().zip(columns).map(fitted).collect();
     let height = fields.iter().map(Vec::len).max().unwrap_or(0);
     let part = |at: usize| fields.iter().map(move |field| field.get(at).map_or("", String::as_str));
-    (0..height).map(|at| line(part(at), columns, GAP)).collect()
+    (0..height).map(|at| line(part(at), columns, gap)).collect()
 }
 
 fn texts(fields: impl IntoIterator<Item = impl Display>) -> Vec<String> {
@@ -148,6 +166,9 @@ pub(crate) fn is_absent(field: &str) -> bool {
 
 /// Maximum width of a column: more than any figure or address, less than a command line.
 const WIDEST: usize = 100;
+
+/// Between two columns.
+const NARROW_GAP: &str = "  ";
 
 /// Between two columns of a table that is fitted.
 const GAP: &str = "   ";
@@ -215,6 +236,8 @@ mod tests {
     fn a_wrapped_field_stays_indented() {
         let table = Table::new("", ["queue", "bytes"]).row(["  inside the server", "2"]);
 
+        assert_eq!(table.to_text_within(30), table.to_text());
+        assert_eq!(table.to_text_within(20), "queue          bytes\n  inside the       2\n  server\n");
         assert_eq!(table.fit(22).lines().skip(2).collect::<Vec<_>>(), ["  inside the         2", "  server"]);
     }
 }

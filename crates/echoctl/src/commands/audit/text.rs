@@ -50,7 +50,7 @@ pub(super) fn text(summary: &Summary, output: &str) -> Styled {
 fn measured(summary: &Summary, columns: usize) -> Styled {
     let attack = summary.attack;
     let clients = list("Other clients", &other_clients(summary), columns);
-    let styled = Styled::from(format!("\n{}{clients}", evidence(summary).to_text()));
+    let styled = Styled::from(format!("\n{}{clients}", evidence(summary).to_text_within(columns)));
     if !attack.sees_memory {
         return styled;
     }

@@ -24,9 +24,7 @@ pub(super) fn print(outcome: &Outcome, guess: Option<char>, page: Option<&Path>)
     }
     let table = demo::where_the_bytes_were(outcome);
     let caption = wrap(&format!("{}:", table.caption), width).join("\n");
-    let text = table.to_text();
-    let fits = text.lines().all(|line| line.chars().count() <= width);
-    output::print(format_args!("\n{caption}\n\n{}", if fits { text } else { table.fit(width) + "\n" }))?;
+    output::print(format_args!("\n{caption}\n\n{}", table.to_text_within(width)))?;
     for explanation in story::explanation(outcome) {
         paragraph(&explanation)?;
     }

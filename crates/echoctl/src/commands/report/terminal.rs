@@ -19,7 +19,7 @@ pub(crate) fn table(table: &Table) -> io::Result<()> {
         sentence(&format!("{}:", table.caption))?;
         print("")?;
     }
-    print(table.to_text())
+    print(table.to_text_within(columns()))
 }
 
 /// Prints a sentence.
