@@ -33,7 +33,9 @@ impl Source {
     /// The number of lines before a `#[cfg(test)] mod`.
     fn tests(&self) -> usize {
         let is_start = |lines: &[String]| {
-            lines[0].trim_start().starts_with("#[cfg(test)]")
+            let is_of_tests =
+                ["#[cfg(test)]", "#[cfg(all(test,"].iter().any(|cfg| lines[0].trim_start().starts_with(cfg));
+            is_of_tests
                 && lines
                     .iter()
                     .skip(1)
@@ -194,10 +196,13 @@ mod tests {
 
     #[test]
     fn tests_at_the_end_of_a_file_can_be_left_out() {
-        let source = Source::of("a\n#[cfg(test)]\nfn helper() {}\nb\n#[cfg(test)]\nmod tests {\nc\n}\n");
-        let lines: Vec<_> = source.without_tests().map(|(_, line)| line).collect();
+        for cfg in ["#[cfg(test)]", "#[cfg(all(test, unix))]"] {
+            let source =
+                Source::of(&format!("a\n#[cfg(test)]\nfn helper() {{}}\nb\n{cfg}\nmod tests {{\nc\n}}\n"));
+            let lines: Vec<_> = source.without_tests().map(|(_, line)| line).collect();
 
-        assert_eq!(lines, ["a", "#[cfg(test)]", "fn helper() {}", "b"]);
+            assert_eq!(lines, ["a", "#[cfg(test)]", "fn helper() {}", "b"], "{cfg}");
+        }
     }
 
     #[test]

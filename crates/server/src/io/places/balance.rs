@@ -138,7 +138,7 @@ mod tests {
         }
     }
 
-    /// A worker that ran and waited for these parts of the time, and has so many active connections.
+    /// A worker that ran and waited for these parts of the time, and has this number of active connections.
     fn load(ran: f64, waited: f64, active: u32) -> Load {
         Load { ran, waited, active }
     }
