@@ -24,10 +24,10 @@ fn later_processes_become_members_until_they_exit() {
     let reading = tree.read();
     assert_eq!(reading.processes, 3);
     assert!(reading.memory.anonymous > 0);
-    assert_eq!(tree.exited(), None);
+    assert_eq!(reading.exited, None);
 
     drop(shell.stdin.take());
-    eventually("the shell exits", || tree.exited() == Some(RootExit::All(shell.id())));
+    eventually("the shell exits", || tree.read().exited == Some(RootExit::All(shell.id())));
     eventually("all exit", || tree.read().processes == 0);
     shell.wait().unwrap();
 }
@@ -93,7 +93,7 @@ fn the_sums_include_exited_processes() {
     shell.wait().unwrap();
     tree.rescan();
 
-    assert_eq!(tree.exited(), Some(RootExit::One(pid)));
+    assert_eq!(tree.read().exited, Some(RootExit::One(pid)));
     assert!(tree.read().processor_time >= before);
 }
 
@@ -108,14 +108,14 @@ fn a_server_of_several_processes_ends_with_the_last() {
     };
 
     end(1);
-    assert_eq!(tree.exited(), Some(RootExit::One(second)));
+    assert_eq!(tree.read().exited, Some(RootExit::One(second)));
     tree.rescan();
-    let exited = tree.exited().unwrap();
+    let exited = tree.read().exited.unwrap();
     assert_eq!((exited.of_server(false), exited.of_server(true)), (None, Some(second)));
 
     end(0);
-    assert_eq!(tree.exited(), Some(RootExit::All(first)));
-    assert_eq!(tree.exited().unwrap().of_server(false), Some(first));
+    assert_eq!(tree.read().exited, Some(RootExit::All(first)));
+    assert_eq!(tree.read().exited.unwrap().of_server(false), Some(first));
 }
 
 #[test]
@@ -141,13 +141,13 @@ fn a_killed_server_has_exited_once_its_connections_close() {
             format!("exec 3<>/dev/tcp/127.0.0.1/{} && read line", listener.local_addr().unwrap().port());
         let mut server = Command::new("bash").args(["-c", &connect]).stdin(Stdio::piped()).spawn().unwrap();
         let (mut connection, _) = listener.accept().unwrap();
-        let tree = ProcessTree::new([server.id()]).unwrap();
-        assert_eq!(tree.exited(), None);
+        let mut tree = ProcessTree::new([server.id()]).unwrap();
+        assert_eq!(tree.read().exited, None);
 
         server.kill().unwrap();
         assert_eq!(connection.read(&mut [0]).unwrap_or(0), 0, "it closes");
 
-        assert_eq!(tree.exited(), Some(RootExit::All(server.id())));
+        assert_eq!(tree.read().exited, Some(RootExit::All(server.id())));
         server.wait().unwrap();
     }
 }

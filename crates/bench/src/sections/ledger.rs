@@ -28,7 +28,7 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
         title: "A sample of the ledger",
         text: "One reading of the six counters of each connection and of the server's memory, as `flood` takes it twenty times per second: \
                once for connections of this process, whose own end is one call, and once for those of others, both of whose ends are \
-               looked up by address. With one connection the figure includes the reading of the memory, about half of it. The median of many \
+               looked up by address. With one connection the figure includes the reading of the memory, about a fifth of it. The median of many \
                samples: one that is interrupted takes as long as the interruption."
             .to_owned(),
         results: Some(results),

@@ -74,14 +74,14 @@ impl Process {
     /// swapped pages.
     ///
     /// # Errors
-    /// If the process has exited.
+    /// If the process has exited, or is exiting: it loses its memory before the kernel closes its files.
     pub fn memory(&mut self) -> io::Result<Memory> {
         let Some(files) = &self.files else {
             return Ok(Memory { anonymous: sys::process_memory(self.pid)?, ..Memory::default() });
         };
         let statm: Statm = read(&files.statm, Statm::parse)?;
-        if statm.resident == 0 {
-            // A process that has exited has no pages; a zombie is still in /proc.
+        if statm.size == 0 {
+            // A process that has exited has no memory; a zombie is still in /proc.
             return Err(io::ErrorKind::NotFound.into());
         }
         if statm.shared != self.shared_pages {
@@ -154,16 +154,6 @@ impl Process {
     /// Whether it is suspended, by a signal (SIGSTOP, Ctrl-Z) or a debugger; `false` on a system other than Linux.
     pub fn is_suspended(&self) -> bool {
         self.stat().is_ok_and(|stat| stat.is_suspended())
-    }
-
-    /// Whether it has exited or is exiting. A process that is killed closes its sockets first: this shows no later than that. Only on
-    /// Linux; elsewhere, whether it has exited.
-    pub fn is_exiting(&self) -> bool {
-        if self.files.is_some() {
-            self.stat().map_or(true, |stat| stat.is_exiting())
-        } else {
-            self.has_exited()
-        }
     }
 
     /// Its pid.

@@ -5,6 +5,8 @@ use crate::proc_file::{labelled, numbers};
 /// `/proc/PID/statm`: sizes in pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Statm {
+    /// Pages of its address space; 0 if it has none any more.
+    pub(super) size: u64,
     /// Pages in RAM.
     pub(super) resident: u64,
     /// Those that belong to files or shared memory. The others are anonymous.
@@ -14,8 +16,7 @@ pub(super) struct Statm {
 impl Statm {
     pub(super) fn parse(text: &[u8]) -> Option<Statm> {
         let mut fields = numbers(text);
-        let _size = fields.next()??;
-        Some(Statm { resident: fields.next()??, shared: fields.next()?? })
+        Some(Statm { size: fields.next()??, resident: fields.next()??, shared: fields.next()?? })
     }
 
     /// Anonymous pages.
@@ -33,8 +34,6 @@ pub(super) struct Stat {
     pub(super) state: u8,
     /// The parent's pid.
     pub(super) parent: u32,
-    /// The kernel's flags of the process.
-    flags: u64,
     /// Processor time in user mode, in ticks.
     pub(super) user_ticks: u64,
     /// Processor time in the kernel, in ticks.
@@ -60,7 +59,6 @@ impl Stat {
             name,
             state,
             parent: u32::try_from(field(4)?).ok()?,
-            flags: field(9)?,
             user_ticks: field(14)?,
             system_ticks: field(15)?,
             threads: field(20)?,
@@ -77,16 +75,7 @@ impl Stat {
     pub(super) fn has_exited(&self) -> bool {
         matches!(self.state, b'Z' | b'X' | b'x')
     }
-
-    /// Whether it has exited or is exiting. The kernel sets this flag before it closes the files of a process, so that it shows
-    /// no later than its closed sockets.
-    pub(super) fn is_exiting(&self) -> bool {
-        self.has_exited() || self.flags & PF_EXITING != 0
-    }
 }
-
-/// The flag of an exiting process: `PF_EXITING` of `linux/sched.h`, the same since Linux 2.6.
-const PF_EXITING: u64 = 0x4;
 
 /// `/proc/PID/status`: the required fields. Sizes in bytes; a kernel thread has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +112,6 @@ pub(crate) fn check_texts(text: &[u8]) {
     if let Some(stat) = Stat::parse(text) {
         // Each byte that is not UTF-8 becomes a character of three bytes.
         assert!(stat.name.len() <= 3 * text.len());
-        assert!(stat.is_exiting() || !stat.has_exited());
     }
     if let Some(statm) = Statm::parse(text) {
         assert!(statm.anonymous() <= statm.resident);
@@ -149,7 +137,7 @@ mod tests {
     fn anonymous_pages_are_resident_and_not_shared() {
         let statm = Statm::parse(STATM).unwrap();
 
-        assert_eq!(statm, Statm { resident: 351, shared: 320 });
+        assert_eq!(statm, Statm { size: 1052, resident: 351, shared: 320 });
         assert_eq!(statm.anonymous(), 31);
     }
 
@@ -159,8 +147,7 @@ mod tests {
 
         assert_eq!((stat.name.as_str(), stat.parent, stat.started), ("cat", 4100, 8_812_345));
         assert_eq!((stat.user_ticks, stat.system_ticks), (3, 5));
-        assert!(!stat.has_exited() && !stat.is_exiting());
-        assert!(Stat { flags: 0x40_0004, ..stat }.is_exiting(), "it still sleeps in a system call");
+        assert!(!stat.has_exited());
     }
 
     #[test]

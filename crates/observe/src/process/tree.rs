@@ -62,6 +62,9 @@ pub struct TreeReading {
     pub disk_written: Option<u64>,
     /// Number of suspended processes (see [`Process::is_suspended`]), as of the last scan.
     pub suspended: u32,
+    /// Which of the processes from which the tree was created have exited or are exiting, if any. If a process has closed a connection
+    /// because it was killed, it is one of these: its memory ends before its files are closed.
+    pub exited: Option<RootExit>,
 }
 
 impl ProcessTree {
@@ -119,14 +122,17 @@ impl ProcessTree {
         for member in self.members.values_mut() {
             reading.processor_time += member.totals.processor_time;
             reading.disk_written = sum(reading.disk_written, member.totals.disk_written);
+            let memory = member.process.memory();
+            member.is_gone = memory.is_err();
             // A process that has just exited is removed at the next scan.
-            let Ok(memory) = member.process.memory() else { continue };
+            let Ok(memory) = memory else { continue };
             reading.processes += 1;
             reading.suspended += u32::from(member.is_suspended);
             reading.memory.anonymous += memory.anonymous;
             reading.memory.swapped += memory.swapped;
             reading.memory.shared = reading.memory.shared.max(memory.shared);
         }
+        reading.exited = self.exited_roots();
         reading
     }
 
@@ -176,14 +182,12 @@ impl ProcessTree {
         self.members.iter().filter(|(_, member)| member.is_suspended).map(|(pid, _)| *pid)
     }
 
-    /// Which of the processes from which the tree was created have exited or are exiting, if any. Checks now. If a process has
-    /// closed a connection because it was killed, it is one of these.
-    pub fn exited(&self) -> Option<RootExit> {
-        let has_exited = |pid: &&u32| {
-            self.exited_roots.contains(pid)
-                || self.members.get(pid).is_none_or(|member| member.process.is_exiting())
+    /// Which roots have exited, as of the last reading of their memory.
+    fn exited_roots(&self) -> Option<RootExit> {
+        let is_gone = |pid: &&u32| {
+            self.exited_roots.contains(pid) || self.members.get(pid).is_none_or(|member| member.is_gone)
         };
-        let mut exited = self.roots.iter().filter(has_exited);
+        let mut exited = self.roots.iter().filter(is_gone);
         let first = *exited.next()?;
         let all = exited.count() + 1 == self.roots.len();
         Some(if all { RootExit::All(first) } else { RootExit::One(first) })
@@ -202,11 +206,13 @@ struct Member {
     process: Process,
     totals: Totals,
     is_suspended: bool,
+    /// Whether it had no memory any more in the last reading.
+    is_gone: bool,
 }
 
 impl Member {
     fn new(process: Process) -> Member {
-        let mut member = Member { process, totals: Totals::default(), is_suspended: false };
+        let mut member = Member { process, totals: Totals::default(), is_suspended: false, is_gone: false };
         member.update();
         member
     }

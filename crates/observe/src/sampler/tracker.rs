@@ -348,7 +348,7 @@ impl ConnectionTracker {
 
     fn observe(&mut self, start: Instant, read: Read) -> Observation {
         let tree = self.tree.as_mut().map(ProcessTree::read);
-        let exited = self.tree.as_ref().and_then(ProcessTree::exited);
+        let exited = tree.and_then(|tree| tree.exited);
         let Read { sum, path, remote } = read;
         let mut sample = sum.sample();
         sample.t = start.duration_since(self.start_time).as_secs_f64();
