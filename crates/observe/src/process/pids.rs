@@ -17,8 +17,18 @@ pub fn pids() -> impl Iterator<Item = u32> {
 
 /// The inodes of the sockets that a process has open; empty for another user's process, whose files are hidden.
 pub fn socket_inodes(pid: u32) -> impl Iterator<Item = u32> {
+    sockets(pid).map(|(_, inode)| inode)
+}
+
+/// The same, each with its file descriptor.
+pub(super) fn sockets(pid: u32) -> impl Iterator<Item = (u32, u32)> {
     let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    files.filter_map(|file| socket_inode(&file.path()))
+    files.filter_map(|file| Some((file.file_name().to_str()?.parse().ok()?, socket_inode(&file.path())?)))
+}
+
+/// Whether a file descriptor of a process is the socket with this inode.
+pub(super) fn is_socket(pid: u32, descriptor: u32, inode: u32) -> bool {
+    socket_inode(format!("/proc/{pid}/fd/{descriptor}").as_ref()) == Some(inode)
 }
 
 /// The process to which a thread belongs, by the number of the thread. A process is a thread of itself.

@@ -3,6 +3,9 @@
 //! Only a walk over the open files of all processes shows who has a socket open: 2 ms on a small host, a tenth of a second with
 //! 5,000 processes and 50,000 files. So it runs on a thread, when there are sockets that it has not looked for, and seldom enough to
 //! use at most a fiftieth of a core. On a small host the caller waits for it, and has the names at once.
+//!
+//! Without a new socket, only what is known is checked, which costs a look at each known file: a server that passes a connection to a
+//! worker closes its own file. What keeps it and passes a copy is seen with the next walk.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -11,18 +14,20 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use super::owner::{Owner, owners_text};
-use super::{pids, socket_inodes, start_thread};
+use super::pids::{is_socket, sockets};
+use super::{pids, start_thread};
 
 /// The processes that have sockets of this host open, as far as their files are visible: to their user and to root.
 #[derive(Debug)]
 pub struct SocketOwners {
     /// By inode, as of the last walk: also sockets without a visible process.
-    known: Holders,
+    known: Arc<Holders>,
     /// Duration of the last walk; zero before the first one.
     cost: Duration,
-    /// When another walk is due at the earliest, and when it is due even if there is no new socket.
+    /// When another walk is due at the earliest, when what is known is to be checked, and when a walk is due even if it still holds.
     next: Instant,
     refresh: Instant,
+    whole: Instant,
     walk: Option<Receiver<Walk>>,
 }
 
@@ -33,28 +38,43 @@ type Holders = HashMap<u32, OfSocket>;
 #[derive(Debug, Default)]
 struct OfSocket {
     /// Youngest first: of a server that forks, the worker comes before its parent.
-    holders: Vec<Arc<Holder>>,
+    holders: Vec<Held>,
     /// The same in one line: thousands of connections are printed several times per second.
     text: Box<str>,
 }
 
+/// A process that has a socket open, and its first file descriptor of it.
 #[derive(Debug)]
+struct Held {
+    by: Arc<Holder>,
+    descriptor: u32,
+}
+
+#[derive(Debug, PartialEq, Eq)]
 struct Holder {
     owner: Owner,
     started: u64,
 }
 
-/// The result of a walk.
+impl Holder {
+    fn of(pid: u32) -> Option<Holder> {
+        Owner::with_start(pid).map(|(owner, started)| Holder { owner, started })
+    }
+}
+
+/// The result of a walk, or of a check of the last one.
 #[derive(Debug)]
 struct Walk {
-    holders: Holders,
+    holders: Arc<Holders>,
     cost: Duration,
+    is_new: bool,
 }
 
 impl Default for SocketOwners {
     fn default() -> SocketOwners {
         let now = Instant::now();
-        SocketOwners { known: Holders::new(), cost: Duration::ZERO, next: now, refresh: now, walk: None }
+        let known = Arc::default();
+        SocketOwners { known, cost: Duration::ZERO, next: now, refresh: now, whole: now, walk: None }
     }
 }
 
@@ -75,11 +95,14 @@ impl SocketOwners {
             return;
         }
         let (result, results) = sync_channel(1);
+        let known = (!has_new && now < self.whole).then(|| Arc::clone(&self.known));
         let walk = move || {
             let started = Instant::now();
-            let holders = walk(&wanted);
+            let unchanged = known.filter(|known| still_hold(&wanted, known));
+            let is_new = unchanged.is_none();
+            let holders = unchanged.unwrap_or_else(|| Arc::new(walk(&wanted)));
             // If the watch has ended, there is no receiver.
-            let _ = result.send(Walk { holders, cost: started.elapsed() });
+            let _ = result.send(Walk { holders, cost: started.elapsed(), is_new });
         };
         self.next = now + MIN_INTERVAL;
         if start_thread("socket-owners", walk).is_ok() {
@@ -95,7 +118,7 @@ impl SocketOwners {
     /// The processes that have this socket open, youngest first: that of a worker comes before its parent's. Empty if they are not
     /// visible, or not yet.
     pub fn owners(&self, inode: u32) -> impl Iterator<Item = &Owner> {
-        self.known.get(&inode).into_iter().flat_map(|known| &known.holders).map(|holder| &holder.owner)
+        self.known.get(&inode).into_iter().flat_map(|known| &known.holders).map(|held| &held.by.owner)
     }
 
     /// The same in one line, such as `curl (pid 4711)`; `None` if they are not visible, or not yet.
@@ -112,11 +135,15 @@ impl SocketOwners {
     fn finish(&mut self, patience: Duration) {
         let Some(results) = &self.walk else { return };
         match results.recv_timeout(patience) {
-            Ok(Walk { holders, cost }) => {
+            Ok(Walk { holders, cost, is_new }) => {
                 let now = Instant::now();
                 self.next = now + MIN_INTERVAL.max(cost * WALK_SHARE);
                 self.refresh = now + REFRESH_INTERVAL.max(cost * REFRESH_SHARE);
-                (self.known, self.cost, self.walk) = (holders, cost, None);
+                if is_new {
+                    self.cost = cost;
+                    self.whole = now + REFRESH_INTERVAL.max(cost * WHOLE_SHARE);
+                }
+                (self.known, self.walk) = (holders, None);
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => self.walk = None,
@@ -129,23 +156,36 @@ fn walk(wanted: &HashSet<u32>) -> Holders {
     let mut holders: Holders = wanted.iter().map(|inode| (*inode, OfSocket::default())).collect();
     for pid in pids() {
         let mut process = None;
-        for inode in socket_inodes(pid) {
+        for (descriptor, inode) in sockets(pid) {
             let Some(of_socket) = holders.get_mut(&inode) else { continue };
             if process.is_none() {
-                process = Owner::with_start(pid).map(|(owner, started)| Arc::new(Holder { owner, started }));
+                process = Holder::of(pid).map(Arc::new);
             }
             let Some(process) = &process else { break };
             // A process may have the same socket open twice.
-            if !of_socket.holders.iter().any(|known| Arc::ptr_eq(known, process)) {
-                of_socket.holders.push(Arc::clone(process));
+            if !of_socket.holders.iter().any(|known| Arc::ptr_eq(&known.by, process)) {
+                of_socket.holders.push(Held { by: Arc::clone(process), descriptor });
             }
         }
     }
     for of_socket in holders.values_mut() {
-        of_socket.holders.sort_by_key(|holder| (Reverse(holder.started), Reverse(holder.owner.pid)));
-        of_socket.text = owners_text(of_socket.holders.iter().map(|holder| &holder.owner)).into();
+        of_socket.holders.sort_by_key(|Held { by, .. }| (Reverse(by.started), Reverse(by.owner.pid)));
+        of_socket.text = owners_text(of_socket.holders.iter().map(|held| &held.by.owner)).into();
     }
     holders
+}
+
+/// Whether the processes that are known to have these sockets open still do, and run the same programs.
+fn still_hold(wanted: &HashSet<u32>, known: &Holders) -> bool {
+    let mut same: HashMap<u32, bool> = HashMap::new();
+    let mut is_same = |holder: &Holder| {
+        let pid = holder.owner.pid;
+        *same.entry(pid).or_insert_with(|| Holder::of(pid).is_some_and(|now| now == *holder))
+    };
+    wanted.iter().filter_map(|inode| Some((*inode, known.get(inode)?))).all(|(inode, of_socket)| {
+        let mut holders = of_socket.holders.iter();
+        holders.all(|held| is_same(&held.by) && is_socket(held.by.owner.pid, held.descriptor, inode))
+    })
 }
 
 /// The first call waits this long, so that the first sample has names: it delays the start and no interval between samples.
@@ -157,14 +197,17 @@ const PATIENCE: Duration = Duration::from_millis(10);
 /// Interval between walks for new sockets: a name may appear this much later than its connection.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Interval between walks without a new socket. A server passes connections to its workers after it has accepted them.
+/// Interval between checks without a new socket. A server passes connections to its workers after it has accepted them.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Walks use at most one part in this many of a core.
 const WALK_SHARE: u32 = 50;
 
-/// The same of those without a new socket.
+/// The same of checks of what is known.
 const REFRESH_SHARE: u32 = 100;
+
+/// The same of walks without a new socket.
+const WHOLE_SHARE: u32 = 1000;
 
 #[cfg(test)]
 #[cfg(target_os = "linux")]
@@ -191,8 +234,8 @@ mod tests {
         let child = Running::start(Command::new("cat").stdin(Stdio::from(stdin)));
         // A child of another test has them open until it runs its program.
         eventually("both processes are found", || {
-            owners.next = Instant::now();
-            owners.refresh = Instant::now();
+            let now = Instant::now();
+            (owners.next, owners.refresh, owners.whole) = (now, now, now);
             owners.update(inodes);
             let found = inodes.map(|inode| owners.owners(inode).map(|owner| owner.pid).collect::<Vec<_>>());
             let is_so = found == [vec![child.pid(), me], vec![me]];
@@ -221,5 +264,45 @@ mod tests {
         owners.update([inode, u32::MAX]);
 
         assert_eq!((owners.next, owners.walk.is_none()), (before, true), "a hidden one is not new either");
+    }
+
+    #[test]
+    fn a_socket_that_is_passed_on_is_found_without_a_new_one() {
+        let listener = TcpListener::bind((crate::loopback(), 0)).unwrap();
+        let inode = own_socket_inode(&listener).unwrap();
+        let is_only = |owners: &SocketOwners, pid| owners.owners(inode).map(|owner| owner.pid).eq([pid]);
+        let mut owners = SocketOwners::default();
+        let me = std::process::id();
+        // A child of another test has it open until it runs its program.
+        eventually("this process has it", || {
+            let now = Instant::now();
+            (owners.next, owners.whole) = (now, now + REFRESH_INTERVAL);
+            owners.known = Arc::default();
+            owners.update([inode]);
+            is_only(&owners, me)
+        });
+        let known = Arc::clone(&owners.known);
+        let wanted = HashSet::from([inode]);
+        assert!(still_hold(&wanted, &known));
+
+        let stdin = Stdio::from(OwnedFd::from(listener));
+        let child = Running::start(Command::new("sleep").arg("3600").stdin(stdin));
+
+        assert!(!still_hold(&wanted, &known));
+        eventually("the child has it", || {
+            let now = Instant::now();
+            (owners.next, owners.refresh, owners.whole) = (now, now, now + REFRESH_INTERVAL);
+            owners.update([inode]);
+            is_only(&owners, child.pid())
+        });
+        let known = Arc::clone(&owners.known);
+        owners.next = Instant::now();
+        owners.refresh = owners.next;
+        owners.update([inode]);
+        eventually("what still holds is kept", || {
+            owners.finish(Duration::ZERO);
+            owners.walk.is_none()
+        });
+        assert!(Arc::ptr_eq(&known, &owners.known));
     }
 }
