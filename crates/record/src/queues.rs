@@ -2,7 +2,7 @@
 
 use std::ops::{Index, RangeInclusive};
 
-use crate::{Sample, SocketLimits};
+use crate::{PathCounters, Sample, SocketLimits};
 
 /// A queue on the path from producer to consumer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -70,15 +70,20 @@ impl Queues {
             sample.client_received,
             Some(sample.consumed),
         ];
+        Queues::between(counters, |queue| match queue {
+            Queue::ClientSend | Queue::ClientReceive => sample.remote_clients.unwrap_or(0) == 0,
+            Queue::Inside => sample.is_echo.unwrap_or(true),
+            Queue::ServerReceive | Queue::ServerSend => true,
+        })
+    }
+
+    /// The queues between these counters, in the order of the path, as far as both neighbours are known and the queue is visible.
+    #[inline]
+    pub fn between(counters: PathCounters, is_visible: impl Fn(Queue) -> bool) -> Queues {
         let mut queues = Queues::default();
         for queue in Queue::ALL {
-            let is_visible = match queue {
-                Queue::ClientSend | Queue::ClientReceive => sample.remote_clients.unwrap_or(0) == 0,
-                Queue::Inside => sample.is_echo.unwrap_or(true),
-                Queue::ServerReceive | Queue::ServerSend => true,
-            };
             let [before, after] = [counters[queue as usize], counters[queue as usize + 1]];
-            if let Some((before, after)) = before.zip(after).filter(|_| is_visible) {
+            if let Some((before, after)) = before.zip(after).filter(|_| is_visible(queue)) {
                 queues.bytes[queue as usize] = Some(before.saturating_sub(after));
                 queues.clamped = queues.clamped.saturating_add(after.saturating_sub(before));
             }

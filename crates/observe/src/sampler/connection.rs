@@ -12,7 +12,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use echoctl_record::{PathCounters, Queue};
+use echoctl_record::PathCounters;
 
 use super::History;
 use super::counters::{Counters, Seen, ServerSeen, combine};
@@ -143,13 +143,18 @@ impl Connection {
         let Some((before, now)) = self.server.map(|server| server.info).zip(server.info) else {
             return false;
         };
-        let queues = self.queues();
-        let is_empty = |queue| queues[queue].is_none_or(|bytes| bytes == 0);
-        now.segs_in.is_some()
-            && (before.state, before.segs_in, before.segs_out) == (now.state, now.segs_in, now.segs_out)
-            && (server.rqueue, server.wqueue) == (0, 0)
-            && is_empty(Queue::ClientSend)
-            && is_empty(Queue::ClientReceive)
+        let are_same =
+            (before.state, before.segs_in, before.segs_out) == (now.state, now.segs_in, now.segs_out);
+        let are_empty = (server.rqueue, server.wqueue) == (0, 0);
+        now.segs_in.is_some() && are_same && are_empty && self.is_client_empty()
+    }
+
+    /// Whether nothing is known to be in the queues of the client's end.
+    fn is_client_empty(&self) -> bool {
+        let Counters { produced, server_received, client_received, consumed, .. } = self.counters;
+        let is_sent = server_received.is_none_or(|received| produced <= received);
+        let is_read = client_received.is_none_or(|received| received <= consumed);
+        self.client.is_none() || is_sent && is_read
     }
 
     fn add(&mut self, mut seen: Seen, server: Option<&SocketEntry>, server_side: Side) {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use echoctl_record::{ConnectionFigures, ConnectionPhase, Queue, Queues, Sample, SocketTimer};
+use echoctl_record::{ConnectionFigures, ConnectionPhase, Queue, Queues, SocketTimer};
 
 use super::Connection;
 use super::history::Reader;
@@ -13,16 +13,18 @@ impl Connection {
     /// inside it is not known.
     pub fn queues(&self) -> Queues {
         let counters = self.counters;
-        Queues::of(&Sample {
-            produced: counters.produced,
-            server_received: counters.server_received,
-            server_read: counters.server_read,
-            server_written: counters.server_written,
-            client_received: counters.client_received,
-            consumed: counters.consumed,
-            remote_clients: self.client.is_none().then_some(1),
-            is_echo: Some(false),
-            ..Sample::default()
+        let path = [
+            Some(counters.produced),
+            counters.server_received,
+            counters.server_read,
+            counters.server_written,
+            counters.client_received,
+            Some(counters.consumed),
+        ];
+        Queues::between(path, |queue| match queue {
+            Queue::ClientSend | Queue::ClientReceive => self.client.is_some(),
+            Queue::Inside => false,
+            Queue::ServerReceive | Queue::ServerSend => true,
         })
     }
 

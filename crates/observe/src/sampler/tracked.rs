@@ -9,6 +9,8 @@ use super::listeners::{ListenerKey, Listeners};
 pub(super) struct Ends {
     pub(super) server: Option<usize>,
     pub(super) client: Option<usize>,
+    /// Whether the client's end needs no look-up: see [`Connection::is_quiet`].
+    pub(super) is_quiet: bool,
 }
 
 /// A connection that is followed.

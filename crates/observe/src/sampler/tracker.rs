@@ -2,7 +2,7 @@
 //!
 //! Each sample is one dump of the sockets that are at the server's ports at either end, and contains every connection. For ten
 //! thousand connections with both ends on this host most of its processor time is the kernel's. What is remembered of a connection
-//! is a kilobyte, so that tens of thousands do not fit into a processor's cache: each sample passes over them once, in their order.
+//! is a kilobyte, so that tens of thousands do not fit into a processor's cache: each sample passes over them twice, in their order.
 //!
 //! **The order of reading.** The kernel lists sockets in the order of its hash table, so that the ends of a connection are read at
 //! moments that differ by up to the duration of the dump, either one first. Bytes that move in between make a queue between the ends
@@ -189,8 +189,8 @@ impl ConnectionTracker {
         let is_enough = self.is_calm && self.clients_listed.elapsed() < CLIENTS_INTERVAL;
         if let Some(local) = self.filter.local().filter(|_| is_enough) {
             self.tables.dump(&local, &mut self.dump)?;
-            self.list();
-            self.is_calm = self.is_mostly_quiet();
+            self.list_listening();
+            self.list_watched();
             if self.is_calm {
                 return Ok((Extent::ServerEnds, Instant::now()));
             }
@@ -199,27 +199,14 @@ impl ConnectionTracker {
         let now = Instant::now();
         self.clients_listed = now;
         self.selected.renew(self.dump.iter(), self.tree.as_ref(), now);
-        self.list();
+        self.list_listening();
+        self.list_watched();
         self.find_clients();
-        self.is_calm = self.is_mostly_quiet();
         Ok((Extent::BothEnds, now))
     }
 
-    /// Whether so few connections have had traffic since the last sample that it is less work to look up the clients' ends of
-    /// the others one by one.
-    fn is_mostly_quiet(&self) -> bool {
-        if self.connections.len() < LARGE || self.dump.namespaces() > 1 {
-            return false;
-        }
-        let is_quiet = |(tracked, ends): &(&Tracked, &Ends)| {
-            ends.server.is_some_and(|server| tracked.connection.is_quiet(self.dump.socket(server)))
-        };
-        let quiet = self.connections.iter().zip(&self.ends).filter(is_quiet).count();
-        self.connections.len() - quiet <= quiet / QUIET_SHARE
-    }
-
-    /// Finds the watched ends in a new dump, and what listens.
-    fn list(&mut self) {
+    /// Finds in a new dump what listens.
+    fn list_listening(&mut self) {
         self.listeners.begin();
         for dumped in self.dump.iter().filter(|dumped| dumped.socket.state == TcpState::Listen) {
             let is_watched = self.selected.listens(dumped);
@@ -228,27 +215,48 @@ impl ConnectionTracker {
                 self.listeners.add(dumped, is_watched);
             }
         }
-        let is_exact = matches!(self.selected, Selected::Served(_));
+    }
+
+    /// Finds the watched ends in a new dump. It is calm if so few connections have had traffic since the last sample that it is less work
+    /// to look up the clients' ends of these one by one.
+    fn list_watched(&mut self) {
+        self.ends.fill(Ends::default());
+        let (is_exact, mut quiet, mut next) = (matches!(self.selected, Selected::Served(_)), 0, 0);
         for dumped in self.dump.iter().filter(|dumped| dumped.socket.state != TcpState::Listen) {
             let socket = dumped.socket;
             let is_included = self.selected.includes(dumped, &self.listeners);
-            let key = Key { namespace: dumped.namespace, client: socket.remote, server: socket.local };
             if is_request(socket) {
                 if is_included {
                     self.listeners.add_request(dumped.namespace, socket.local);
                 }
-            } else if is_included {
-                let place = *self.places.entry(key).or_insert_with(|| {
+                continue;
+            }
+            // Where more than its address decides, a known one stays: what accepted it may have closed, or the process that opened it.
+            if !is_included && is_exact {
+                continue;
+            }
+            let key = Key { namespace: dumped.namespace, client: socket.remote, server: socket.local };
+            // The kernel lists sockets in the same order again: this one is probably behind the one before it.
+            let is_next = self.connections.get(next).is_some_and(|tracked| tracked.key == key);
+            let known = if is_next { Some(next) } else { self.places.get(&key).copied() };
+            let place = match known {
+                Some(place) => place,
+                None if is_included => {
                     self.connections.push(Tracked::new(key, &self.listeners));
                     self.ends.push(Ends::default());
+                    self.places.insert(key, self.ends.len() - 1);
                     self.ends.len() - 1
-                });
-                self.ends[place].server = Some(dumped.index);
-            } else if !is_exact && let Some(place) = self.places.get(&key) {
-                // What accepted it may have been closed, or the process that opened it.
-                self.ends[*place].server = Some(dumped.index);
-            }
+                }
+                None => continue,
+            };
+            let is_quiet = self.connections[place].connection.is_quiet(socket);
+            quiet += usize::from(is_quiet);
+            self.ends[place] = Ends { server: Some(dumped.index), client: None, is_quiet };
+            next = place + 1;
         }
+        let is_large = self.connections.len() >= LARGE && self.dump.namespaces() == 1;
+        // A list that changed while the kernel wrote it may contain one twice.
+        self.is_calm = is_large && self.connections.len().saturating_sub(quiet) <= quiet / QUIET_SHARE;
     }
 
     /// Finds the other ends in a new dump. Loopback of one namespace is not that of another.
@@ -292,13 +300,13 @@ impl ConnectionTracker {
         let tracked = &mut self.connections[place];
         let connection = &mut tracked.connection;
         let before = (connection.counters, Moved::by(connection));
-        let Ends { server, client } = std::mem::take(&mut self.ends[place]);
+        let Ends { server, client, is_quiet } = self.ends[place];
         match (server.map(|index| self.dump.socket(index)), extent) {
             (Some(server), Extent::BothEnds) => {
                 let client = client.map(|index| self.dump.socket(index));
                 connection.update(client, Some(server), self.side);
             }
-            (Some(server), Extent::ServerEnds) if connection.is_quiet(server) => {
+            (Some(server), Extent::ServerEnds) if is_quiet => {
                 connection.update_server(server, self.side);
             }
             (Some(server), Extent::ServerEnds) => {

@@ -11,6 +11,7 @@ use echoctl_observe::{Connection, ConnectionTracker, UnixQueues};
 use echoctl_record::{ConnectionCause, ConnectionRow, Diagnosis, Roles};
 use echoctl_verdict::diagnose;
 
+use super::first::First;
 use super::processes::Processes;
 use super::row;
 
@@ -20,7 +21,7 @@ pub(super) struct Assessment<'a> {
     now: Instant,
     /// Those that need attention: the worst causes first, and of one cause the connections with most bytes buffered.
     culprits: Vec<Assessed<'a>>,
-    /// The others, of which there may be tens of thousands, in no particular order.
+    /// The worst of the others, in no particular order.
     others: Vec<Assessed<'a>>,
     causes: BTreeMap<ConnectionCause, u32>,
 }
@@ -48,8 +49,9 @@ enum Observed<'a> {
 }
 
 impl<'a> Assessment<'a> {
-    /// The connections as the tracker has read them last.
-    pub(super) fn of(tracker: &'a ConnectionTracker, now: Instant) -> Assessment<'a> {
+    /// The connections as the tracker has read them last: all that need attention, and at most this number of the others, of which there
+    /// may be tens of thousands.
+    pub(super) fn of(tracker: &'a ConnectionTracker, now: Instant, others: usize) -> Assessment<'a> {
         let tcp = tracker.connections().filter(|connection| connection.server_state.is_some());
         let roles = if tracker.is_outbound() { Roles::Opened } else { Roles::Served };
         let tcp = tcp.map(|connection| {
@@ -66,11 +68,12 @@ impl<'a> Assessment<'a> {
             queued: connection.unread_by_server.unwrap_or(0) + connection.unread_by_client.unwrap_or(0),
         });
         let mut counts = [0; ConnectionCause::ALL.len()];
-        let (mut culprits, mut others) = (Vec::new(), Vec::new());
+        let (mut culprits, mut others) = (Vec::new(), First::new(others, Assessed::worst_first));
         for assessed in tcp.chain(unix) {
             counts[usize::from(assessed.diagnosis.cause.severity())] += 1;
-            if assessed.is_culprit() { culprits.push(assessed) } else { others.push(assessed) }
+            if assessed.is_culprit() { culprits.push(assessed) } else { others.add(assessed) }
         }
+        let others = others.finish();
         culprits.sort_unstable_by(Assessed::worst_first);
         let causes = ConnectionCause::ALL.into_iter();
         let causes = causes.map(|cause| (cause, counts[usize::from(cause.severity())]));
@@ -87,7 +90,7 @@ impl<'a> Assessment<'a> {
         self.culprits.len()
     }
 
-    /// All connections, those that need attention first.
+    /// All connections that were kept, those that need attention first.
     pub(super) fn all(&self) -> impl Iterator<Item = &Assessed<'a>> {
         self.culprits.iter().chain(&self.others)
     }
@@ -103,11 +106,10 @@ impl<'a> Assessment<'a> {
             turns.push((*turn, index));
             *turn += 1;
         }
-        let turns = first(turns, number, Ord::cmp);
+        let turns = First::of(turns, number, Ord::cmp);
         let more = number - turns.len();
         let mut worst: Vec<Assessed<'_>> = turns.iter().map(|(_, index)| self.culprits[*index]).collect();
-        // As references: most are not among the first.
-        worst.extend(first(self.others.iter().collect(), more, |a, b| Assessed::worst_first(a, b)));
+        worst.extend(First::of(self.others.iter().copied(), more, Assessed::worst_first));
         worst.sort_unstable_by(Assessed::worst_first);
         worst
     }
@@ -184,13 +186,4 @@ impl Assessed<'_> {
             Observed::Unix(connection) => Which::Unix(connection.client),
         }
     }
-}
-
-/// The first `number` of `all` in this order, in no particular one.
-fn first<T>(mut all: Vec<T>, number: usize, order: impl FnMut(&T, &T) -> Ordering) -> Vec<T> {
-    if number > 0 && number < all.len() {
-        all.select_nth_unstable_by(number - 1, order);
-    }
-    all.truncate(number);
-    all
 }

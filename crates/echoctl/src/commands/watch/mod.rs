@@ -5,6 +5,7 @@ mod assessment;
 mod clock;
 mod door;
 mod explain;
+mod first;
 mod json;
 mod listeners;
 mod listening;
@@ -227,9 +228,10 @@ impl Watch {
 
     fn show(&mut self, observation: &Observation, line_is_due: bool) -> io::Result<()> {
         let sample = &observation.sample;
-        let now = Instant::now();
-        let assessment = Assessment::of(&self.tracker, now);
-        let is_live = self.view.is_live();
+        let (now, is_live) = (Instant::now(), self.view.is_live());
+        // Only the instrument shows all.
+        let others = if is_live { usize::MAX } else { self.top.max(WatchSummary::MAX_TOP) };
+        let assessment = Assessment::of(&self.tracker, now, others);
         let worst = assessment.worst(WatchSummary::MAX_TOP);
         let listed = if line_is_due && !is_live { assessment.worst(self.top) } else { Vec::new() };
         let all = assessment.all().filter(|_| is_live);
