@@ -183,7 +183,8 @@ impl EchoCheck {
     fn leaves_whole_units(&self, at: u64, came_at: u64, skipped: u64, stream: &mut StimulusStream) -> bool {
         let start = self.received - self.tail.len() as u64;
         let boundary = at.checked_sub(self.place_of(at) % self.unit).filter(|boundary| *boundary >= start);
-        let Some(boundary) = boundary.filter(|_| self.unit > 1 && (skipped - self.skipped) % self.unit == 0)
+        let Some(boundary) =
+            boundary.filter(|_| self.unit > 1 && (skipped - self.skipped).is_multiple_of(self.unit))
         else {
             return false;
         };
@@ -265,7 +266,7 @@ impl EchoCheck {
 
     /// Whether what came ends with a whole stimulus.
     pub(super) fn ends_with_whole_unit(&self) -> bool {
-        self.unit > 1 && self.state == State::Equal && self.place_of(self.received) % self.unit == 0
+        self.unit > 1 && self.state == State::Equal && self.place_of(self.received).is_multiple_of(self.unit)
     }
 
     /// Where the replies first differ from what was sent; where they differ more than once, the worst.
