@@ -18,6 +18,8 @@ pub struct Plan {
     pub stop: Duration,
     /// Memory limit of each server in bytes: fixed, so that charts of different machines can be compared.
     pub memory_limit: u64,
+    /// Receive buffer of the sockets of both ends, in bytes. `None`: tuned by the kernel.
+    pub receive_buffer: Option<usize>,
 }
 
 impl Plan {
@@ -29,10 +31,20 @@ impl Plan {
         read: Duration::from_secs(3),
         stop: Duration::from_secs(5),
         memory_limit: 512 * MIB,
+        receive_buffer: None,
     };
 
     /// For a small or shared machine: an eighth of the memory and rate, in the same time.
-    pub const SMALL: Plan = Plan { rate: 8 * MIB, total: 64 * MIB, memory_limit: 64 * MIB, ..Plan::FULL };
+    ///
+    /// The kernel may enlarge a receive buffer to 32 MiB (`net.ipv4.tcp_rmem`). Those of both ends would then hold all that is sent at this
+    /// rate in 5 s, and no client would be held back.
+    pub const SMALL: Plan = Plan {
+        rate: 8 * MIB,
+        total: 64 * MIB,
+        memory_limit: 64 * MIB,
+        receive_buffer: Some(MIB as usize),
+        ..Plan::FULL
+    };
 
     /// Bytes of memory that must be available: one server may queue up to its limit, and the other processes need some.
     pub fn needs(&self) -> u64 {
@@ -105,6 +117,20 @@ const OVERHEAD: u64 = 32 * MIB;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_kernel_cannot_hold_what_is_sent_in_the_stall() {
+        // Linux's default maximum of a send buffer, and of a receive buffer since Linux 6.17 (tcp(7): tcp_wmem, tcp_rmem).
+        const SEND: u64 = 4 * MIB;
+        const RECEIVE: u64 = 32 * MIB;
+        for plan in [Plan::FULL, Plan::SMALL] {
+            // SO_RCVBUF is doubled (socket(7)).
+            let receive = plan.receive_buffer.map_or(RECEIVE, |bytes| 2 * bytes as u64);
+            let sent = plan.rate * plan.stop.as_secs();
+
+            assert!(sent > 2 * 2 * (SEND + receive), "{plan:?}");
+        }
+    }
 
     #[test]
     fn a_plan_that_does_not_fit_is_replaced_by_the_small_one() {

@@ -43,7 +43,9 @@ impl Ready {
     /// Starts the server, connects the client.
     pub(super) async fn new(side: Side, plan: &Plan, program: &Path) -> Result<Ready, Error> {
         let limit = plan.memory_limit.to_string();
-        let args = ["--backpressure", side.policy(), "--memory-limit", &limit, "--drain", "1s"];
+        let mut args = vec!["--backpressure", side.policy(), "--memory-limit", &limit, "--drain", "1s"];
+        let receive_buffer = plan.receive_buffer.map(|bytes| bytes.to_string());
+        args.extend(receive_buffer.iter().flat_map(|bytes| ["--rcvbuf", bytes]));
         let mut server = ChildServer::start(program, &args)?;
         let frame = usize::try_from(plan.frame).expect("a plan's frame is a few kilobytes");
         let config = Config {
@@ -54,6 +56,7 @@ impl Ready {
             reading: Reading::Pause { from: plan.read, until: plan.read + plan.stop },
             bytes: Some(plan.total),
             stall_timeout: CLIENT_TIMEOUT,
+            rcvbuf: plan.receive_buffer,
             ..Config::new(server.addr())
         };
         let flood = server.or_ended(Flood::connect(config).await)?;

@@ -140,7 +140,7 @@ fn stayed_flat(outcome: &Outcome) -> String {
     };
     format!(
         "ON stayed flat because its server reads the next line only when the last reply has been written. When the kernel \
-         queues were full ({} waited there; how much fits differs between runs, because the kernel resizes receive buffers), the \
+         queues were full ({} waited there; how much fits differs between runs, because the kernel resizes its buffers), the \
          write did not complete. So the server stopped reading, TCP's receive window \
          closed, and the client's own writes blocked. The client was held back for {}.{rest} That is backpressure. It is not \
          free: the bytes in the kernel stay there, and the connection stays open, until the client reads or a timeout closes \
