@@ -145,6 +145,16 @@ fn show_code_prints_the_code_and_runs_nothing() {
 }
 
 #[test]
+fn show_code_refuses_what_would_have_no_effect() {
+    for option in [["--language", "python"], ["--predict", "a"]] {
+        let output = lesson(&[&["unbounded", "--show-code"][..], &option].concat());
+
+        assert_eq!(output.status.code(), Some(2), "{option:?}");
+        assert!(text(&output.stderr).contains("--show-code"), "{option:?}");
+    }
+}
+
+#[test]
 fn a_report_is_one_file_that_needs_no_network() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("lesson.html");

@@ -72,7 +72,7 @@ pub(crate) struct Args {
     predict: Option<String>,
 
     /// Show the lesson's code instead of running it
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["language", "seed", "predict", "report", "json"])]
     show_code: bool,
 
     /// Language of code to read before the question: rust, node or python
