@@ -27,7 +27,9 @@ pub(crate) struct Args {
     #[arg(value_name = "COMMAND", value_parser = command_name(), hide_possible_values = true, conflicts_with = "all")]
     command: Option<String>,
 
-    /// Write the pages of echoctl and of every command to DIR, and create it if necessary
+    /// Write the pages of echoctl and of every command to DIR
+    ///
+    /// DIR is created if it does not exist.
     #[arg(long, value_name = "DIR")]
     all: Option<PathBuf>,
 }
