@@ -227,15 +227,12 @@ pub struct Drain {
     /// The first bytes, as text.
     #[serde(default, alias = "said", skip_serializing_if = "Option::is_none")]
     pub first_text: Option<String>,
-    /// The first place where an echo differs from what was sent. Where it differs more than once, it is that of the worst difference.
+    /// The first place where an echo differs from what was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damaged_at: Option<u64>,
     /// How it differs there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<EchoFault>,
-    /// Whether nothing but whole stimuli is missing in an echo, and what came is at its place after the gaps.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub lost_whole_units: bool,
     /// Bytes of input that the server had read by the end of the draining, where visible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_read: Option<u64>,
@@ -273,7 +270,7 @@ pub enum StopReason {
 pub enum EchoFault {
     /// Bytes are missing.
     Lost,
-    /// Bytes came again, or after later ones.
+    /// Bytes came again.
     Repeated,
     /// Bytes are others than those sent.
     Changed,

@@ -77,7 +77,6 @@ fn full_evidence() -> Evidence {
         }),
         drain: Some(Drain {
             fault: Some(EchoFault::Repeated),
-            lost_whole_units: true,
             damaged_at: Some(64),
             server_read: Some(128),
             server_written: Some(96),

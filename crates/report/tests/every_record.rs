@@ -113,7 +113,6 @@ prop_compose! {
                 first_text: Some("\u{1b}[31m".to_owned()),
                 damaged_at: Some(bytes.0),
                 fault: Some(EchoFault::Changed),
-                lost_whole_units: flags[0],
                 server_read: Some(bytes.0),
                 server_written: Some(bytes.1),
             }),

@@ -12,7 +12,7 @@ use super::connector::Connector;
 use super::drain::{Draining, EchoState};
 use super::driver::{Progress, Read};
 use super::first_bytes::FirstBytes;
-use super::integrity::{Damage, EchoAssumption, EchoCheck};
+use super::integrity::{EchoAssumption, EchoCheck};
 use super::stimulus_stream::{StimulusStream, WRITE};
 use super::token_bucket::TokenBucket;
 use crate::Error;
@@ -69,14 +69,13 @@ impl Clients {
         };
         // What comes on several streams of one connection has no order.
         let is_in_order = script.http2.as_ref().is_none_or(|http2| http2.streams == 1);
-        let unit = script.stimulus.unit().max(1);
         let checked = if publisher.is_none() && is_in_order { slow_readers.len() as u64 } else { 0 };
         Ok(Clients {
             slow_readers,
             publisher,
             stimulus: StimulusStream::new(&script.stimulus.send),
-            unit,
-            checks: (0..checked).map(|number| EchoCheck::new(number, unit)).collect(),
+            unit: script.stimulus.unit().max(1),
+            checks: (0..checked).map(EchoCheck::new).collect(),
             claims_echo: script.is_echo(),
             first: FirstBytes::default(),
             buffer: vec![0; BUFFER],
@@ -258,12 +257,12 @@ impl Clients {
     fn echo(&self) -> EchoState {
         let readers = self.slow_readers.iter().zip(&self.checks);
         let complete = |reader: &AuditConnection| reader.sent_stimulus() / self.unit * self.unit;
-        let damage = self.checks.iter().filter_map(EchoCheck::damage).max_by_key(Damage::severity);
+        let damage =
+            self.checks.iter().filter_map(EchoCheck::damage).min_by_key(|damage| damage.fault.is_none());
         let is_refuted = damage.is_some_and(|damage| damage.fault.is_none());
         EchoState {
             is_echo: (self.claims_echo && !is_refuted) || self.checks.iter().any(EchoCheck::is_echo),
             missing: readers.map(|(reader, check)| check.missing(complete(reader))).sum(),
-            ends_with_whole_units: self.checks.iter().all(EchoCheck::ends_with_whole_unit),
             is_open: self.slow_readers.iter().all(|reader| reader.closed().is_none()),
             damage: damage.filter(|damage| damage.fault.is_some() || self.claims_echo),
         }

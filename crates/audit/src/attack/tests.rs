@@ -127,12 +127,7 @@ impl Scene for Replay<'_> {
             is_echo: self.recorded.echo,
             is_open: recorded.stopped != StopReason::Closed,
             missing: u64::from(recorded.stopped != StopReason::Complete || share < 1.0),
-            damage: recorded.damaged_at.map(|at| Damage {
-                at,
-                fault: recorded.fault,
-                is_of_whole_units: recorded.lost_whole_units,
-            }),
-            ends_with_whole_units: false,
+            damage: recorded.damaged_at.map(|at| Damage { at, fault: recorded.fault }),
         });
         match recorded.stopped {
             _ if new > 0 => Read::Some,

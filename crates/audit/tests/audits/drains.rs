@@ -77,23 +77,6 @@ fn lost_bytes_are_waited_for_and_counted() {
 }
 
 #[test]
-fn lines_that_are_dropped_leave_gaps_between_whole_ones() {
-    let lost = |keeps: fn(u64) -> bool| {
-        let (drain, _) = drained(Preset::Echo.script("127.0.0.1"), move |stream| {
-            echo(stream, |offset, piece| {
-                let mut places = offset..;
-                piece.retain(|_| places.next().is_some_and(|place| place < 1 << 20 || keeps(place)));
-                true
-            });
-        });
-        (drain.fault, drain.lost_whole_units)
-    };
-
-    assert_eq!(lost(|place| place / 1024 % 3 > 0), (Some(EchoFault::Lost), true));
-    assert_eq!(lost(|place| (place + 500) / 1024 % 3 > 0), (Some(EchoFault::Lost), false));
-}
-
-#[test]
 fn a_piece_that_is_sent_again_is_repeated() {
     let (drain, _) = drained(raw(), |stream| {
         echo(stream, |offset, piece| {

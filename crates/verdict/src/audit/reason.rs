@@ -230,16 +230,11 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
             let drain = s.evidence.drain.as_ref();
             let how = match drain.and_then(|drain| drain.fault) {
                 Some(EchoFault::Lost) => "bytes are missing",
-                Some(EchoFault::Repeated) => "bytes came twice or too late",
+                Some(EchoFault::Repeated) => "bytes came twice",
                 Some(EchoFault::Changed) | None => "other bytes came",
             };
             let at = drain.and_then(|drain| drain.damaged_at).unwrap_or(0);
-            let begin = if s.holds_back() {
-                "the server held the slow reader back, but its echo"
-            } else {
-                "the server's echo"
-            };
-            format!("{begin} is wrong from byte {at} on: {how}")
+            format!("the server held the slow reader back, but its echo is wrong from byte {at} on: {how}")
         }
         Cause::Spilled => format!(
             "the server read {read} and wrote {written}, while {} were written to files",

@@ -30,8 +30,6 @@ pub(super) struct EchoState {
     pub(super) is_echo: bool,
     /// Bytes of the echo that are still to come.
     pub(super) missing: u64,
-    /// Whether what came on each connection ends with a whole stimulus.
-    pub(super) ends_with_whole_units: bool,
     /// Whether all connections are open.
     pub(super) is_open: bool,
     /// Where it first differs from what was sent.
@@ -154,10 +152,7 @@ impl Draining {
     ) -> Drain {
         let (bytes, seconds) = (self.bytes, self.seconds(now));
         self.curve.push((seconds, bytes));
-        let is_explained = self.echo.damage.is_none_or(|damage| damage.fault.is_some());
-        let tail = self.lost_tail(stopped, last).filter(|_| is_explained);
-        // Of two equal ones the one before the end.
-        let damage = tail.into_iter().chain(self.echo.damage).max_by_key(Damage::severity);
+        let damage = self.echo.damage.or_else(|| self.lost_tail(stopped, last));
         Drain {
             bytes,
             in_kernels: in_kernels.min(bytes),
@@ -167,7 +162,6 @@ impl Draining {
             first_text: self.first.text(),
             damaged_at: damage.map(|damage| damage.at),
             fault: damage.and_then(|damage| damage.fault),
-            lost_whole_units: damage.is_some_and(|damage| damage.is_of_whole_units),
             // As for a sample: where what it read is not visible, what its kernel accepted is.
             server_read: last.server_read.or(last.server_received),
             server_written: last.server_written,
@@ -180,12 +174,7 @@ impl Draining {
         let inside = last.server_read?.saturating_sub(last.consumed);
         let is_over = stopped == StopReason::Quiet && is_open && last.server_written == Some(last.consumed);
         let is_lost = is_echo && is_over && missing.min(inside) > UNFLUSHED;
-        let fault = Some(EchoFault::Lost);
-        is_lost.then_some(Damage {
-            at: last.consumed,
-            fault,
-            is_of_whole_units: self.echo.ends_with_whole_units,
-        })
+        is_lost.then_some(Damage { at: last.consumed, fault: Some(EchoFault::Lost) })
     }
 
     fn seconds(&self, now: Instant) -> f64 {
@@ -196,18 +185,12 @@ impl Draining {
 /// Both drains of an attack with two passes: what was pending after the first one and after the second.
 pub(super) fn sum(first: Option<Drain>, second: Drain) -> Drain {
     let Some(first) = first else { return second };
-    let severity = |drain: &Drain| {
-        let damage = |at| Damage { at, fault: drain.fault, is_of_whole_units: drain.lost_whole_units };
-        drain.damaged_at.map(damage).map(|damage| damage.severity())
-    };
-    let worse = if severity(&second) > severity(&first) { second.clone() } else { first.clone() };
     Drain {
         bytes: first.bytes + second.bytes,
         in_kernels: first.in_kernels + second.in_kernels,
         seconds: first.seconds + second.seconds,
-        damaged_at: worse.damaged_at,
-        fault: worse.fault,
-        lost_whole_units: worse.lost_whole_units,
+        damaged_at: first.damaged_at.or(second.damaged_at),
+        fault: first.fault.or(second.fault),
         first_text: first.first_text.or(second.first_text),
         ..second
     }

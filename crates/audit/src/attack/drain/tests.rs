@@ -6,7 +6,7 @@ const LIMITS: DrainLimits =
     DrainLimits { enough: 1000, timeout: Duration::from_secs(4), quiet: Duration::from_millis(600) };
 
 fn echo(missing: u64) -> EchoState {
-    EchoState { is_echo: true, missing, ends_with_whole_units: false, is_open: true, damage: None }
+    EchoState { is_echo: true, missing, is_open: true, damage: None }
 }
 
 /// What is visible of a server that has read and written everything.
@@ -111,26 +111,6 @@ fn the_end_of_an_echo_is_lost_if_a_server_keeps_it() {
 }
 
 #[test]
-fn the_worst_that_is_missing_is_kept() {
-    let start = Instant::now();
-    let missing = |damage, ends_with_whole_units| {
-        let mut drain = Draining::new(LIMITS, start);
-        drain.note_echo(EchoState { damage, ends_with_whole_units, ..echo(UNFLUSHED + 1) });
-        let last = Sample { server_read: Some(6 + UNFLUSHED), ..idle() };
-        drain.finish(StopReason::Quiet, 0, &last, start)
-    };
-    let gap = Some(Damage { at: 3, fault: Some(EchoFault::Lost), is_of_whole_units: true });
-    let shown = |drain: &Drain| (drain.damaged_at, drain.lost_whole_units);
-
-    assert_eq!(shown(&missing(None, true)), (Some(5), true));
-    assert_eq!(shown(&missing(None, false)), (Some(5), false));
-    assert_eq!(shown(&missing(gap, true)), (Some(3), true));
-    assert_eq!(shown(&missing(gap, false)), (Some(5), false), "its end is torn");
-    let both = sum(Some(missing(gap, true)), missing(gap, false));
-    assert_eq!(shown(&both), (Some(5), false));
-}
-
-#[test]
 fn marks_are_counted_in_what_came() {
     let start = Instant::now();
     let mut drain = Draining::new(LIMITS, start);
@@ -167,7 +147,7 @@ fn the_first_damage_and_the_first_text_are_kept() {
     drain.note(b"", start);
     drain.note(b"-ERR\r\n", start);
     drain.note(b"later", start);
-    let damage = Damage { at: 3, fault: Some(EchoFault::Repeated), is_of_whole_units: false };
+    let damage = Damage { at: 3, fault: Some(EchoFault::Repeated) };
     drain.note_echo(EchoState { damage: Some(damage), ..EchoState::default() });
     assert_eq!(drain.first.text(), Some("-ERR".to_owned()));
     let drain = drain.finish(StopReason::Quiet, 4, &idle(), after(start, 1000));

@@ -126,14 +126,10 @@ fn echo(summary: &Summary) -> Vec<Row> {
     let lost = |bytes| if bytes == 0 { "none".to_owned() } else { Bytes(bytes).to_string() };
     let lost = summary.figures.lost.map(|bytes| row("bytes of the echo lost", lost(bytes)));
     let damaged = summary.damaged_at.map(|at| {
-        let drain = summary.attack.evidence.drain.as_ref();
-        let fault = match drain.and_then(|drain| drain.fault) {
+        let fault = match summary.attack.evidence.drain.as_ref().and_then(|drain| drain.fault) {
             None => "",
-            Some(EchoFault::Lost) if drain.is_some_and(|drain| drain.lost_whole_units) => {
-                " (only whole messages are missing)"
-            }
             Some(EchoFault::Lost) => " (bytes are missing there)",
-            Some(EchoFault::Repeated) => " (earlier bytes come again or late)",
+            Some(EchoFault::Repeated) => " (earlier bytes come again)",
             Some(EchoFault::Changed) => " (other bytes)",
         };
         row("offset of the first wrong byte of the echo", format!("{at}{fault}"))

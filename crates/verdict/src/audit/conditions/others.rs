@@ -1,10 +1,9 @@
 //! What is asked about other clients, the bytes and the disk, whatever the main cause is.
 
-use echoctl_record::{Bystanders, EchoFault, StopReason};
+use echoctl_record::{Bystanders, StopReason};
 
 use crate::audit::limits::*;
 use crate::audit::signals::Signals;
-use crate::unwritten::exceeds_memory;
 
 impl Signals<'_> {
     /// Whether a client that was served before the attack was not served during it.
@@ -29,32 +28,18 @@ impl Signals<'_> {
         self.evidence.bystanders.filter(|_| !self.has_crashed() && !self.evidence.is_suspended)
     }
 
-    /// Whether an echo sent other bytes than it got, which it also does if it holds the slow reader back and bytes are missing. One that
-    /// drops whole messages by policy reads on; on a busy machine it may read as slowly as one that waits, so that its pauses prove nothing.
+    /// Whether an echo that held the slow reader back sent other bytes than it got. One that drops input by policy does not hold
+    /// back.
     pub(in crate::audit) fn has_corrupted_an_echo(&self) -> bool {
         let Some(drain) = &self.evidence.drain else { return false };
         let is_open = self.disconnect().is_none() && drain.stopped != StopReason::Closed;
-        let is_wrong = match drain.fault {
-            None => false,
-            // No policy does that.
-            Some(EchoFault::Repeated) => true,
-            Some(EchoFault::Lost) if drain.lost_whole_units => self.has_stalled() && !self.has_read_on(),
-            // Of a stimulus without marks, it is not known what a difference is.
-            Some(EchoFault::Lost | EchoFault::Changed) => self.holds_back(),
-        };
-        self.evidence.echo && self.evidence.repeats && is_open && is_wrong
-    }
-
-    /// Whether the slow reader was held back: input waited for at least half of the time, or at the end.
-    pub(in crate::audit) fn holds_back(&self) -> bool {
         let points = &self.evidence.points;
-        self.has_stalled() || points.iter().filter(|point| point.blocked).count() >= points.len() / 2
-    }
-
-    /// Whether the server read more than it wrote and a queue with a limit or its memory can have: it dropped the rest before it stalled.
-    fn has_read_on(&self) -> bool {
-        let unwritten = self.read.saturating_sub(self.written);
-        unwritten > LIMITED_QUEUE && exceeds_memory(unwritten, self.peak().unwrap_or(u64::MAX))
+        let held_back = points.iter().filter(|point| point.blocked).count() >= points.len() / 2;
+        self.evidence.echo
+            && self.evidence.repeats
+            && (self.has_stalled() || held_back)
+            && is_open
+            && drain.fault.is_some()
     }
 
     /// Whether data that the slow reader does not read is written to files, on disk or in memory.
