@@ -105,7 +105,9 @@ impl EchoCheck {
         }
         self.tail.extend_from_slice(bytes);
         if let State::Differs(at) = self.state {
-            self.explain(at, unsearched, stream);
+            // A cell near the difference may be explained by the one that follows.
+            let from = if self.received - at < PROOF { 0 } else { unsearched };
+            self.explain(at, from, stream);
         }
     }
 
@@ -119,7 +121,10 @@ impl EchoCheck {
         let explained = match self.assumption {
             _ if !self.is_echo() => None,
             EchoAssumption::Proven if stream.mark().is_none() => Some(Some(EchoFault::Changed)),
-            _ => cells.iter().find_map(|(came_at, cell)| self.explained_by(*came_at, *cell, at, stream)),
+            _ => cells
+                .iter()
+                .filter(|(came_at, cell)| *came_at >= at || is_followed(*came_at, *cell, &cells, stream))
+                .find_map(|(came_at, cell)| self.explained_by(*came_at, *cell, at, stream)),
         };
         if let Some(fault) = explained.or((self.tail.len() >= SEARCHED).then_some(None)) {
             self.state = State::Explained(Damage { at, fault });
@@ -215,6 +220,13 @@ fn keep_last(bytes: &mut Vec<u8>, most: usize) {
     bytes.drain(..bytes.len().saturating_sub(most));
 }
 
+/// Whether the cell after one that came at an offset came where it belongs. If not, what looks like one cell may be the halves of two: the
+/// bytes between them were lost, and the halves of their stamps are a third number.
+fn is_followed(came_at: u64, cell: u64, cells: &[(u64, u64)], stream: &StimulusStream) -> bool {
+    let (Some(start), Some(end)) = (stream.start_of(cell), stream.start_of(cell + 1)) else { return false };
+    cells.contains(&(came_at + end - start, cell + 1))
+}
+
 /// Bytes that prove an echo: more than a status line, an error or a header that happens to be equal.
 const PROOF: u64 = 4 << 10;
 
@@ -273,7 +285,9 @@ mod tests {
 
     #[test]
     fn lost_bytes_are_shown_by_a_later_stamp() {
-        for (from, length) in [(8192, 1024), (8192, 64), (8192 + 7, 5), (8192 + 40, 40_000), (9000, 20)] {
+        for (from, length) in
+            [(8192, 1024), (8192, 64), (8192 + 7, 5), (8192 + 40, 40_000), (9000, 20), (8192 + 31, 1024)]
+        {
             let (at, fault) = fault(|bytes| cut(bytes, from, length)).unwrap();
 
             assert_eq!(fault, Some(EchoFault::Lost), "{length} at {from}");
