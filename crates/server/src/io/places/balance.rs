@@ -2,7 +2,7 @@
 //!
 //! | a worker | and another one | moves |
 //! |---|---|---|
-//! | waits for its CPU ([`WAITS`]), which something else uses, maybe the clients | has time, and does not wait | as many as the other one has time for |
+//! | waits for its CPU ([`WAITS`]), which something else uses, maybe the clients | runs less than half of the time, and does not wait | as many as the other one has time for |
 //! | runs nearly all the time ([`BUSY`]) | runs less than half of it ([`IDLE`]) | half of the difference |
 //!
 //! The CPU of the first kind is **crowded**: for some time nothing is served there by where packets arrive. Otherwise the connections
@@ -97,8 +97,8 @@ impl Load {
 
     /// How many of its connections `other` has time for, if its CPU is free.
     fn that_fit(&self, other: &Load) -> u16 {
-        let is_free = other.waited < WAITS / 2.0;
-        if is_free { self.connections(BUSY - other.demand()) } else { 0 }
+        let has_time = other.waited < WAITS / 2.0 && other.demand() < IDLE;
+        if has_time { self.connections(BUSY - other.demand()) } else { 0 }
     }
 
     /// How many connections make both equal, if `other` has much time.
@@ -173,7 +173,7 @@ mod tests {
                 29,
                 "clients use its CPU, and the other one has time for all",
             ),
-            (load(0.4, 0.3, 40), load(0.645, 0.0, 10), 25, "the other one has time for these"),
+            (load(0.8, 0.2, 40), load(0.39, 0.0, 10), 25, "the other one has time for these"),
             (load(0.4, 0.4, 40), load(0.4, 0.3, 40), 0, "both wait"),
             (load(0.3, 0.1, 30), load(0.1, 0.0, 10), 0, "it hardly waits"),
             (load(0.1, 0.5, 1), load(0.0, 0.0, 0), 0, "one connection and its client take turns"),
