@@ -19,6 +19,7 @@ mod schedule;
 mod screen;
 mod target;
 mod text;
+mod view;
 mod worst;
 
 use std::env;
@@ -26,8 +27,8 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use echoctl_observe::{
-    ConnectionTracker, Door, Observation, ProcessTree, Selection, ServerAddr, SocketOwners, Target,
-    raise_descriptor_limit, thread_processor_time,
+    ConnectionTracker, Observation, ProcessTree, Selection, ServerAddr, SocketOwners, raise_descriptor_limit,
+    thread_processor_time,
 };
 use echoctl_record::{Ending, Roles, Sample, WatchSummary};
 
@@ -43,8 +44,9 @@ use json::{SampleEvent, WatchingEvent};
 use processes::Processes;
 use schedule::Schedule;
 #[cfg(feature = "tui")]
-use screen::{LiveView, Reading};
+use screen::Reading;
 use text::{CulpritLines, WatchText};
+use view::View;
 use worst::Worst;
 
 pub(crate) fn run(args: Args) -> Outcome {
@@ -140,43 +142,10 @@ struct Watch {
     view: View,
 }
 
-/// Form of the output.
-enum View {
-    Json,
-    Lines(CulpritLines),
-    #[cfg(feature = "tui")]
-    Live(Box<LiveView>),
-}
-
 /// What follows a wait.
 enum Next {
     Sample,
     End(Exit),
-}
-
-impl View {
-    /// The instrument, if there is a terminal for it.
-    #[cfg(feature = "tui")]
-    fn live(target: &Target, door: Door) -> Result<Option<View>, Failure> {
-        if !output::is_live() {
-            return Ok(None);
-        }
-        let explainer = Explainer::of(target, door);
-        let explain = Box::new(move |row: &_| explainer.command(row));
-        let view = LiveView::new(target::title(target), door::sentence(door), explain)?;
-        Ok(Some(View::Live(Box::new(view))))
-    }
-
-    /// None: this build has no instrument.
-    #[cfg(not(feature = "tui"))]
-    #[expect(clippy::unnecessary_wraps, reason = "the instrument can fail")]
-    fn live(_: &Target, _: Door) -> Result<Option<View>, Failure> {
-        Ok(None)
-    }
-
-    fn is_live(&self) -> bool {
-        !matches!(self, View::Json | View::Lines(_))
-    }
 }
 
 impl Watch {
