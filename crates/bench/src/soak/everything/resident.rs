@@ -143,7 +143,8 @@ mod tests {
 
     #[test]
     fn a_panic_and_a_bad_end_are_findings() {
-        let script = "echo thread main panicked >&2; trap 'exit 3' INT";
+        // It is interrupted as soon as the panic is heard.
+        let script = "trap 'exit 3' INT; echo thread main panicked >&2";
         let resident = Resident::start("shell", shell(script), |heard| !heard.panics.is_empty()).unwrap();
 
         let wrong = resident.stop();
