@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn the_kernel_cannot_hold_what_is_sent_in_the_stall() {
-        // Linux's default maximum of a send buffer, and of a receive buffer since Linux 6.17 (tcp(7): tcp_wmem, tcp_rmem).
+        // Linux's default maximum of a send buffer, and that of a receive buffer in Linux 6.18 (tcp(7): tcp_wmem, tcp_rmem).
         const SEND: u64 = 4 * MIB;
         const RECEIVE: u64 = 32 * MIB;
         for plan in [Plan::FULL, Plan::SMALL] {

@@ -57,6 +57,7 @@ pub(crate) struct Place {
 }
 
 impl Places {
+    /// These workers, in the order of their numbers.
     pub(crate) fn new(places: impl IntoIterator<Item = Place>) -> Places {
         Places(places.into_iter().collect())
     }
