@@ -7,21 +7,36 @@
 //! Then send to it from another terminal without reading, such as with the example `stalled_reader` of the client.
 
 use std::env;
-use std::error::Error;
+use std::error::Error as _;
+use std::net::Ipv4Addr;
+use std::process::ExitCode;
 use std::time::Duration;
 
-use echoctl_server::{Config, Event, Policy, Server, runtime};
+use echoctl_server::{Config, Error, Event, Policy, Server, runtime};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
     let policy = match env::args().nth(1).as_deref() {
         None | Some("await") => Policy::Await,
         Some("bounded") => Policy::Bounded { limit: QUEUE_LIMIT },
         Some("drop") => Policy::Drop { limit: QUEUE_LIMIT },
         Some("disconnect") => Policy::Disconnect { limit: QUEUE_LIMIT, grace: Duration::from_secs(2) },
-        Some(other) => return Err(format!("unknown policy {other}: await, bounded, drop, disconnect").into()),
+        Some(other) => {
+            eprintln!("error: unknown policy {other}\nhint: use await, bounded, drop or disconnect");
+            return ExitCode::FAILURE;
+        }
     };
+    if let Err(error) = serve(policy) {
+        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+        eprintln!("error: {error}{cause}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+/// Serves until Ctrl-C.
+fn serve(policy: Policy) -> Result<(), Error> {
     let config = Config {
-        addr: "127.0.0.1:0".parse()?,
+        addr: (Ipv4Addr::LOCALHOST, 0).into(),
         policy,
         stats_every: Some(Duration::from_secs(1)),
         ..Config::default()
