@@ -19,7 +19,7 @@ use thiserror::Error;
 
 pub use self::offset::ClockOffset;
 use crate::merge::{common, interpolated};
-use crate::{ConnectionLog, Ending, LogPoint, LoggedConnection, PathCounters, Run, Sample, Summary};
+use crate::{ConnectionLog, Ending, LogPoint, LoggedConnection, PathCounters, Run, Sample};
 
 /// Two recordings as one run.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,10 +107,9 @@ pub fn join(client: &Run, server: &Run) -> Result<Joined, JoinError> {
         return Err(JoinError::NoOverlap);
     }
     run.ending = client.ending.clone();
-    if let (Some(Ending::Flood { summary }), Some(Ending::Watch { watch })) =
-        (&mut run.ending, &server.ending)
-    {
-        *summary = Summary { server_memory_growth: watch.server_memory_growth, ..summary.clone() };
+    if let Some(Ending::Flood { summary }) = &mut run.ending {
+        // What the client saw itself is the figure that its verdict rests on.
+        summary.server_memory_growth = summary.server_memory_growth.or_else(|| memory_growth(&run.samples));
     }
     let connections = JoinedConnections {
         joined: pairs.len(),
@@ -174,6 +173,13 @@ fn samples(
         })
     };
     client.samples.iter().filter(covered).step_by(step).map(at).collect()
+}
+
+/// The most that the server's memory grew during the run. That of the whole watch may include the load of other clients before it.
+fn memory_growth(samples: &[Sample]) -> Option<u64> {
+    let first = samples.iter().find_map(|sample| sample.server_memory)?;
+    let most = samples.iter().filter_map(|sample| sample.server_memory).max()?;
+    Some(most - first)
 }
 
 /// Adds the counters of a connection. One that exceeds the counter before it on the path is cut to it: they were read at different

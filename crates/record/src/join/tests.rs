@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{ConnectionLogger, Machine, PingSummary, Queues, WatchSummary};
+use crate::{ConnectionLogger, Machine, PingSummary, Queues, Summary, WatchSummary};
 
 /// What a producer wrote: rates in bytes per second, each for a tenth of a second.
 #[derive(Debug, Clone)]
@@ -195,3 +195,25 @@ const ACKNOWLEDGED: f64 = 0.003;
 
 /// When the client started, in seconds since 1970.
 const START: f64 = 1_800_000_000.0;
+
+#[test]
+fn memory_growth_is_that_of_the_run_unless_the_client_saw_it() {
+    // The client runs from 2 s to 7 s of the watch. Before, another client made the memory grow.
+    let mut there = server(&[one()], 2.0, 0.0);
+    for sample in &mut there.samples {
+        sample.server_memory = Some(match sample.t {
+            ..1.0 => 1 << 20,
+            ..4.0 => 64 << 20,
+            _ => 65 << 20,
+        });
+    }
+    for (seen, expected) in [(None, 1 << 20), (Some(8 << 10), 8 << 10)] {
+        let mut here = client(&[one()]);
+        let summary = Summary { server_memory_growth: seen, ..Summary::new("server:7007".to_owned()) };
+        here.ending = Some(Ending::Flood { summary });
+
+        let joined = join(&here, &there).unwrap();
+
+        assert_eq!(joined.run.summary().unwrap().server_memory_growth, Some(expected));
+    }
+}

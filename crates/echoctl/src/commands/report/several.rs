@@ -122,7 +122,9 @@ fn client_log(runs: &[Run]) -> Option<&ConnectionLog> {
 
 /// Puts what both recordings show in place of what the client could not see.
 fn see_server(summary: &mut Summary, client: &Run, samples: &[Sample]) {
-    if client.samples.iter().any(|sample| sample.server_read.is_some()) {
+    let has_seen =
+        |value: fn(&Sample) -> Option<u64>| client.samples.iter().any(|sample| value(sample).is_some());
+    if has_seen(|sample| sample.server_read) && has_seen(|sample| sample.server_memory) {
         return;
     }
     summary.reason = joined_reason(summary, samples);
