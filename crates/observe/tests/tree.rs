@@ -125,7 +125,7 @@ fn a_suspended_process_is_recognised_until_it_goes_on() {
     assert!(!process.is_suspended());
 
     signal(shell.id(), "STOP");
-    eventually("it is stopped", || process.is_suspended());
+    eventually("it is suspended", || process.is_suspended());
     signal(shell.id(), "CONT");
     eventually("it goes on", || !process.is_suspended());
 

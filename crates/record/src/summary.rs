@@ -70,9 +70,9 @@ pub struct WatchSummary {
     /// Process of a server that exited during the watch.
     #[serde(default, alias = "server_ended", skip_serializing_if = "Option::is_none")]
     pub server_exited: Option<u32>,
-    /// Process of a server that was stopped (SIGSTOP, Ctrl-Z) at the end of the watch.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub server_stopped: Option<u32>,
+    /// Process of a server that was suspended (SIGSTOP, Ctrl-Z) at the end of the watch.
+    #[serde(default, rename = "server_stopped", skip_serializing_if = "Option::is_none")]
+    pub server_suspended: Option<u32>,
     /// The connections that made others wait, the worst first, each as it was when it was worst; at most [`Self::MAX_TOP`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub top: Vec<ConnectionRow>,

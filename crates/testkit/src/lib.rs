@@ -13,5 +13,5 @@ mod wait;
 pub use elsewhere::{Caller, Elsewhere};
 pub use hosts::Hosts;
 pub use peer::{closed_addr, echo, never_reads, pair, server};
-pub use process::{Running, catches_interrupts, is_running, is_stopped, is_waiting, reads, signal, sleeps};
+pub use process::{Running, catches_interrupts, is_running, is_suspended, is_waiting, reads, signal, sleeps};
 pub use wait::{Answer, DEADLINE, PAUSE, Wait, eventually};

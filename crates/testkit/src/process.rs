@@ -69,8 +69,8 @@ pub fn is_waiting(pid: u32) -> bool {
     state(pid) == Some('S')
 }
 
-/// Whether a process is stopped, as by Ctrl-Z.
-pub fn is_stopped(pid: u32) -> bool {
+/// Whether a process is suspended, as by Ctrl-Z.
+pub fn is_suspended(pid: u32) -> bool {
     state(pid) == Some('T')
 }
 

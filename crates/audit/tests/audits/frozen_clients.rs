@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use echoctl_audit::{AuditConfig, AuditOutcome, ClientFailure, Error, FreezeAfter, FrozenClient};
 use echoctl_record::{DisconnectKind, StallKind, Verdict};
-use echoctl_testkit::{eventually, is_stopped, signal};
+use echoctl_testkit::{eventually, is_suspended, signal};
 use echoctl_trial::spawn::{ClientLaunch, Target};
 
 use crate::support::command::{SERVER, config, start};
@@ -103,7 +103,7 @@ fn a_client_that_is_killed_while_it_is_frozen_is_no_disconnect() {
 
     let error = thread::scope(|scope| {
         let attack = scope.spawn(|| attack("bounded", &command, FreezeAfter::Flow).unwrap_err());
-        eventually("the client is frozen", || pid().is_some_and(is_stopped));
+        eventually("the client is frozen", || pid().is_some_and(is_suspended));
         signal(pid().unwrap(), "KILL");
         attack.join().unwrap()
     });

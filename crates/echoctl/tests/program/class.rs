@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 
 use echoctl_record::{ClassLog, ClassPoint, ClassState, Machine, Mark, Run};
-use echoctl_testkit::{Running, eventually, is_stopped};
+use echoctl_testkit::{Running, eventually, is_suspended};
 use serde_json::{Value, json};
 
 use crate::classroom::{Class, row};
@@ -254,11 +254,11 @@ fn a_suspended_curl_does_not_read() {
     };
     let stop = |curl: &Running| {
         curl.signal("STOP");
-        eventually("it is stopped", || is_stopped(curl.pid()));
+        eventually("it is suspended", || is_suspended(curl.pid()));
     };
     let ((eve, mut types, _screen), bob) = (join("eve"), join("bob"));
 
-    // What it sent before is echoed while it is stopped. Nothing is echoed to the other one.
+    // What it sent before is echoed while it is suspended. Nothing is echoed to the other one.
     class.switch(&json!({ "command": "pause", "paused": true }));
     types.write_all(b"hello\n").unwrap();
     class.state("it has sent", |state| row(state, "eve").is_some_and(|row| row["server_receive"] == 6));

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::thread;
 
-use echoctl_testkit::{Running, catches_interrupts, echo, is_stopped, reads};
+use echoctl_testkit::{Running, catches_interrupts, echo, is_suspended, reads};
 use serde_json::Value;
 
 use crate::peer::server;
@@ -180,7 +180,7 @@ fn a_watch_that_was_stopped_takes_the_terminal_again() {
     watch.wait_until("it draws", |_| terminal.shows("connections"));
 
     watch.signal("TSTP");
-    watch.wait_until("it is stopped", is_stopped);
+    watch.wait_until("it is suspended", is_suspended);
     assert!(!terminal.delivers_keys_at_once());
     watch.wait_until("it has left its screen", |_| {
         terminal.text().rfind(LEAVE) > terminal.text().rfind(ENTER)
@@ -192,7 +192,7 @@ fn a_watch_that_was_stopped_takes_the_terminal_again() {
     watch.wait_until("it draws all again", |_| terminal.text().matches("connections").count() > drawn);
     terminal.press("q");
     assert_eq!(watch.end("watch").code(), Some(0));
-    restored(terminal, "stopped");
+    restored(terminal, "suspended");
 }
 
 #[test]

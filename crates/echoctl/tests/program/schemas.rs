@@ -83,7 +83,7 @@ fn a_record_of_a_watch_conforms_to_its_schema() {
         server_memory_growth: Some(1),
         max_kernel_memory: Some(2),
         server_exited: Some(3),
-        server_stopped: Some(4),
+        server_suspended: Some(4),
         seconds: 1.5,
         top: vec![full_row()],
         listeners: vec![full_listener()],
@@ -200,7 +200,7 @@ fn full_row() -> ConnectionRow {
         kernel_memory: Some(8),
         waits_for: Some(Stalled::Client),
         outbound: true,
-        stopped: true,
+        is_suspended: true,
     }
 }
 

@@ -8,7 +8,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{ExitStatus, Stdio};
 use std::thread;
 
-use echoctl_testkit::{Running, catches_interrupts, echo, eventually, is_stopped, is_waiting};
+use echoctl_testkit::{Running, catches_interrupts, echo, eventually, is_suspended, is_waiting};
 use serde_json::Value;
 
 use crate::peer::server;
@@ -195,10 +195,10 @@ fn the_cursor_is_restored_when_stopped_or_killed() {
         if dies {
             assert!(running.end(signal).signal().is_some());
         } else {
-            running.wait_until("it is stopped", is_stopped);
+            running.wait_until("it is suspended", is_suspended);
             running.wait_until("the cursor is shown", |_| terminal.shows(SHOW));
             running.signal("CONT");
-            running.wait_until("it goes on", |pid| !is_stopped(pid));
+            running.wait_until("it goes on", |pid| !is_suspended(pid));
             running.signal("INT");
             assert_eq!(running.end(signal).code(), Some(130));
         }

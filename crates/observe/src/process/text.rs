@@ -66,7 +66,7 @@ impl Stat {
         })
     }
 
-    /// Whether it was stopped by a signal or by a debugger.
+    /// Whether it is suspended, by a signal or by a debugger.
     pub(super) fn is_suspended(&self) -> bool {
         matches!(self.state, b'T' | b't')
     }

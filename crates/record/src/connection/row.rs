@@ -74,9 +74,9 @@ pub struct ConnectionRow {
     /// [`Roles`].
     #[serde(default, skip_serializing_if = "is_false")]
     pub outbound: bool,
-    /// Whether the process that it waits for is stopped (SIGSTOP, Ctrl-Z).
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub stopped: bool,
+    /// Whether the process that it waits for is suspended (SIGSTOP, Ctrl-Z).
+    #[serde(default, rename = "stopped", skip_serializing_if = "is_false")]
+    pub is_suspended: bool,
 }
 
 impl ConnectionRow {

@@ -139,8 +139,8 @@ impl Assessed<'_> {
             Observed::Tcp(connection) => row::of_tcp(connection, self.diagnosis, now, processes.owners),
             Observed::Unix(connection) => row::of_unix(connection, self.diagnosis, processes.owners),
         };
-        let stopped = self.is_culprit() && self.awaited().any(|inode| processes.are_stopped(inode));
-        ConnectionRow { stopped, ..row }
+        let is_suspended = self.is_culprit() && self.awaited().any(|inode| processes.are_suspended(inode));
+        ConnectionRow { is_suspended, ..row }
     }
 
     /// The sockets whose processes it waits for.

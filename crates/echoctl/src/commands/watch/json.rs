@@ -27,9 +27,9 @@ pub(super) struct SampleEvent<'a> {
     pub(super) sample: &'a Sample,
     /// Seconds since 1970.
     pub(super) unix_time: f64,
-    /// Processes of the server that are stopped.
-    #[serde(skip_serializing_if = "<[u32]>::is_empty")]
-    pub(super) stopped: &'a [u32],
+    /// Processes of the server that are suspended.
+    #[serde(rename = "stopped", skip_serializing_if = "<[u32]>::is_empty")]
+    pub(super) suspended: &'a [u32],
     /// Number of connections with each cause.
     pub(super) causes: &'a BTreeMap<ConnectionCause, u32>,
     pub(super) top: &'a [ConnectionRow],

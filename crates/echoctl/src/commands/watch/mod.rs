@@ -211,15 +211,15 @@ impl Watch {
         self.worst.add(&worst, now, &mut processes);
         let listeners = listeners::all(&self.tracker, &self.owners);
         listeners::keep_fullest(&mut self.watched.listeners, &listeners);
-        let stopped: Vec<u32> = self.tracker.tree().into_iter().flat_map(ProcessTree::suspended).collect();
-        self.watched.server_stopped = stopped.first().copied();
+        let suspended: Vec<u32> = self.tracker.tree().into_iter().flat_map(ProcessTree::suspended).collect();
+        self.watched.server_suspended = suspended.first().copied();
         match &mut self.view {
             #[cfg(feature = "tui")]
             View::Live(view) => view.show(Reading {
                 sample: *sample,
                 rows: assessment.rows(assessment.all(), &mut processes),
                 roles: self.roles,
-                stopped,
+                suspended,
                 listeners,
                 seen: self.tracker.connections_seen(),
                 traffic: self.text.traffic(),
@@ -230,7 +230,7 @@ impl Watch {
                 let event = SampleEvent {
                     sample,
                     unix_time: clock::unix_time(),
-                    stopped: &stopped,
+                    suspended: &suspended,
                     causes: assessment.causes(),
                     top: &assessment.rows(&listed, &mut processes),
                     listeners: &listeners,
@@ -238,7 +238,7 @@ impl Watch {
                 offer_json("sample", &event)
             }
             View::Lines(culprits) if line_is_due => {
-                let line = self.text.line(&clock::time_of_day(), sample, &listeners, &stopped);
+                let line = self.text.line(&clock::time_of_day(), sample, &listeners, &suspended);
                 let rows = assessment.rows(&listed, &mut processes);
                 offer_line(line + &culprits.after(&rows, assessment.culprits()))
             }

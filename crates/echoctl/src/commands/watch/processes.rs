@@ -1,29 +1,29 @@
-//! The processes behind the sockets of one sample: their names, and whether they are stopped.
+//! The processes behind the sockets of one sample: their names, and whether they are suspended.
 
 use std::collections::HashMap;
 
 use echoctl_observe::{Process, SocketOwners};
 
-/// The processes of one sample. Whether one is stopped is asked once for all of its connections.
+/// The processes of one sample. Whether one is suspended is asked once for all of its connections.
 #[derive(Debug)]
 pub(super) struct Processes<'a> {
     pub(super) owners: &'a SocketOwners,
-    stopped: HashMap<u32, bool>,
+    suspended: HashMap<u32, bool>,
 }
 
 impl<'a> Processes<'a> {
     pub(super) fn new(owners: &'a SocketOwners) -> Processes<'a> {
-        Processes { owners, stopped: HashMap::new() }
+        Processes { owners, suspended: HashMap::new() }
     }
 
-    /// Whether all processes that have this socket open are stopped, by a signal (SIGSTOP, Ctrl-Z) or a debugger. `false` if none is
+    /// Whether all processes that have this socket open are suspended, by a signal (SIGSTOP, Ctrl-Z) or a debugger. `false` if none is
     /// visible.
-    pub(super) fn are_stopped(&mut self, inode: u32) -> bool {
-        let is_stopped = |pid| Process::open(pid).is_ok_and(|process| process.is_suspended());
-        let stopped = &mut self.stopped;
+    pub(super) fn are_suspended(&mut self, inode: u32) -> bool {
+        let is_suspended = |pid| Process::open(pid).is_ok_and(|process| process.is_suspended());
+        let suspended = &mut self.suspended;
         let mut owners = self.owners.owners(inode).peekable();
         owners.peek().is_some()
-            && owners.all(|owner| *stopped.entry(owner.pid).or_insert_with(|| is_stopped(owner.pid)))
+            && owners.all(|owner| *suspended.entry(owner.pid).or_insert_with(|| is_suspended(owner.pid)))
     }
 }
 
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_socket_is_stopped_if_all_its_processes_are() {
+    fn a_socket_is_suspended_if_all_its_processes_are() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let name = std::fs::read_link(format!("/proc/self/fd/{}", listener.as_raw_fd())).unwrap();
         let digits: String = name.to_str().unwrap().chars().filter(char::is_ascii_digit).collect();
@@ -51,15 +51,15 @@ mod tests {
         Command::new("kill").args(["-STOP", &child.pid().to_string()]).status().unwrap();
 
         let mut owners = SocketOwners::default();
-        eventually("only the child has it, and is stopped", || {
+        eventually("only the child has it, and is suspended", || {
             owners.update([inode]);
-            let are_stopped = Processes::new(&owners).are_stopped(inode);
-            if !are_stopped && owners.owners(inode).next().is_some() {
+            let are_suspended = Processes::new(&owners).are_suspended(inode);
+            if !are_suspended && owners.owners(inode).next().is_some() {
                 // A child of another test had it until it ran its program. A refresh may be due much later.
                 owners = SocketOwners::default();
             }
-            are_stopped.then_some(())
+            are_suspended.then_some(())
         });
-        assert!(!Processes::new(&owners).are_stopped(1), "no process has it");
+        assert!(!Processes::new(&owners).are_suspended(1), "no process has it");
     }
 }

@@ -59,6 +59,6 @@ pub(super) fn of_tcp(
         kernel_memory: connection.kernel_memory(),
         waits_for: diagnosis.cause.stalled_by(),
         outbound: diagnosis.roles == Roles::Opened,
-        stopped: false,
+        is_suspended: false,
     }
 }

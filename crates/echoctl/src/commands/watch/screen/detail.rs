@@ -44,10 +44,10 @@ impl Detail<'_> {
         }
     }
 
-    /// The cause, and whether the process that it waits for is stopped.
+    /// The cause, and whether the process that it waits for is suspended.
     fn cause(&self) -> String {
-        let stopped = if self.entry.row.stopped { ", stopped (SIGSTOP)" } else { "" };
-        format!("{}{stopped}", self.entry.row.diagnosis())
+        let suspended = if self.entry.row.is_suspended { ", suspended (SIGSTOP)" } else { "" };
+        format!("{}{suspended}", self.entry.row.diagnosis())
     }
 
     /// Both ends, with their processes, in parts between which a line may end.

@@ -37,8 +37,8 @@ impl Header {
             ("traffic", traffic(reading)),
             ("memory", memory(reading)),
         ];
-        if !reading.stopped.is_empty() {
-            fields.push(("stopped", vec![(stopped(reading), Emphasis::Culprit)]));
+        if !reading.suspended.is_empty() {
+            fields.push(("suspended", vec![(suspended(reading), Emphasis::Culprit)]));
         }
         fields.extend(visibility.map(|sentence| ("sockets", vec![(sentence.to_owned(), Emphasis::Usual)])));
         Header { clock: reading.clock.clone(), seconds: reading.sample.t, fields }
@@ -159,9 +159,9 @@ fn traffic(reading: &Reading) -> Vec<(String, Emphasis)> {
 }
 
 /// Which processes of the server do nothing, and why.
-fn stopped(reading: &Reading) -> String {
-    let pids: Vec<String> = reading.stopped.iter().take(MAX_PIDS).map(u32::to_string).collect();
-    let more = reading.stopped.len().saturating_sub(MAX_PIDS);
+fn suspended(reading: &Reading) -> String {
+    let pids: Vec<String> = reading.suspended.iter().take(MAX_PIDS).map(u32::to_string).collect();
+    let more = reading.suspended.len().saturating_sub(MAX_PIDS);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!("{} (pid {}{more}) by a signal: SIGSTOP, Ctrl-Z", reading.roles.watched(), pids.join(", "))
 }

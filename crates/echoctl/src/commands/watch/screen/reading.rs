@@ -13,8 +13,8 @@ pub(crate) struct Reading {
     pub(crate) listeners: Vec<ListenerFigures>,
     /// What the two sides are called.
     pub(crate) roles: Roles,
-    /// Processes of the server that are stopped.
-    pub(crate) stopped: Vec<u32>,
+    /// Processes of the server that are suspended.
+    pub(crate) suspended: Vec<u32>,
     /// Connections seen, including closed ones.
     pub(crate) seen: u64,
     /// Bytes per second in and out, if they are visible and known.

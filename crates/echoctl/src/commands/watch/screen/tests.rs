@@ -132,7 +132,7 @@ fn reading(t: f64, rows: Vec<ConnectionRow>) -> Reading {
         },
         seen: u64::from(connections) + 30,
         roles: rows.first().map_or(Roles::Served, ConnectionRow::roles),
-        stopped: Vec::new(),
+        suspended: Vec::new(),
         rows,
         listeners: vec![ListenerFigures {
             listen: "127.0.0.1:8080".to_owned(),
@@ -583,10 +583,10 @@ fn a_narrow_terminal_says_who_it_is() {
 }
 
 #[test]
-fn a_stopped_server_and_a_full_accept_queue_are_named() {
+fn a_suspended_server_and_a_full_accept_queue_are_named() {
     let mut reading = busy();
-    reading.stopped = vec![812];
-    reading.rows[3].stopped = true;
+    reading.suspended = vec![812];
+    reading.rows[3].is_suspended = true;
     reading.listeners[0].accept_queue = Some(129);
     reading.listeners[0].connecting = Some(4);
     let mut screen = Screen::of(100, 24, reading);
@@ -600,5 +600,5 @@ fn a_stopped_server_and_a_full_accept_queue_are_named() {
     screen.press("/10.1.2.5");
     screen.key(KeyCode::Enter);
     screen.key(KeyCode::Enter);
-    assert!(screen.text().contains("server does not read (3 s), stopped (SIGSTOP)"), "{}", screen.text());
+    assert!(screen.text().contains("server does not read (3 s), suspended (SIGSTOP)"), "{}", screen.text());
 }

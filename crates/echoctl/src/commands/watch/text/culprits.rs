@@ -59,8 +59,8 @@ pub(super) fn described(row: &ConnectionRow) -> String {
     if let Some(rate) = slow_rate(row) {
         let _ = write!(text, " ({})", Rate(rate));
     }
-    if row.stopped {
-        text.push_str(", stopped (SIGSTOP)");
+    if row.is_suspended {
+        text.push_str(", suspended (SIGSTOP)");
     }
     if row.queued() > 0 {
         let _ = write!(text, ", {} queued", Bytes(row.queued()));

@@ -32,13 +32,13 @@ impl WatchText {
     }
 
     /// One line of some 95 columns, for a log, with the time of the day. The rates, the queues and the memory are those of the server;
-    /// `stopped` are its processes that are.
+    /// `suspended` are its processes that are.
     pub(super) fn line(
         &self,
         clock: &str,
         sample: &Sample,
         listeners: &[ListenerFigures],
-        stopped: &[u32],
+        suspended: &[u32],
     ) -> String {
         let queues = Queues::of(sample);
         let (received, written) = self.rates();
@@ -52,7 +52,7 @@ impl WatchText {
             size(queues[Queue::ServerSend]),
             size(sample.server_memory),
         ) + &accept_queue(listeners)
-            + if stopped.is_empty() { "" } else { "  stopped (SIGSTOP)" }
+            + if suspended.is_empty() { "" } else { "  suspended (SIGSTOP)" }
     }
 
     /// Bytes per second in and out, over the last seconds, if they are visible.

@@ -20,9 +20,9 @@ pub(in crate::commands::watch) fn print_summary(watched: &WatchSummary, roles: R
 fn sentences(watched: &WatchSummary, roles: Roles) -> Vec<String> {
     let name = roles.watched();
     let exited = watched.server_exited.map(|pid| format!("The {name} (pid {pid}) exited."));
-    let stopped = watched
-        .server_stopped
-        .map(|pid| format!("The {name} (pid {pid}) is stopped (SIGSTOP): kill -CONT {pid} continues it."));
+    let suspended = watched
+        .server_suspended
+        .map(|pid| format!("The {name} (pid {pid}) is suspended (SIGSTOP): kill -CONT {pid} continues it."));
     let memory = match watched.server_memory_growth {
         None => String::new(),
         Some(0) => format!("; the {name}'s memory did not grow"),
@@ -55,7 +55,7 @@ fn sentences(watched: &WatchSummary, roles: Roles) -> Vec<String> {
     let culprits = watched.top.iter().map(sentence);
     exited
         .into_iter()
-        .chain(stopped)
+        .chain(suspended)
         .chain([totals])
         .chain(queues)
         .chain(connecting)
@@ -123,7 +123,7 @@ mod tests {
                 connecting: Some(5),
                 ..ListenerFigures::default()
             }],
-            server_stopped: Some(812),
+            server_suspended: Some(812),
             server_memory_growth: Some(0),
             ..WatchSummary::default()
         };
@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(
             sentences(&watched, Roles::Served),
             [
-                "The server (pid 812) is stopped (SIGSTOP): kill -CONT 812 continues it.",
+                "The server (pid 812) is suspended (SIGSTOP): kill -CONT 812 continues it.",
                 "1 connection seen, at most 1 at once; no bytes waited in kernel queues; the server's memory did not grow.",
                 "0.0.0.0:8080: at most 9 connections of 8 in the accept queue, which was full (Linux admits one more than the limit).",
                 "0.0.0.0:8080: at most 5 clients of this host could not connect (SYN-SENT).",

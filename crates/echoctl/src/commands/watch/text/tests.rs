@@ -35,14 +35,14 @@ fn a_line_says_why_clients_cannot_connect() {
         connecting: Some(connecting),
         ..ListenerFigures::default()
     };
-    let end = |listener, stopped: &[u32]| {
-        let line = watch.line("", &sample(9.0, 1), &[listener], stopped);
+    let end = |listener, suspended: &[u32]| {
+        let line = watch.line("", &sample(9.0, 1), &[listener], suspended);
         line.split_once("mem 999 GiB").map(|(_, end)| end.trim_start().to_owned()).unwrap()
     };
 
     assert_eq!(end(listener(0, 0), &[]), "");
     assert_eq!(end(listener(8, 0), &[]), "accept-q 8/8");
-    assert_eq!(end(listener(9, 5), &[7]), "accept-q 9/8 full  syn-sent 5  stopped (SIGSTOP)");
+    assert_eq!(end(listener(9, 5), &[7]), "accept-q 9/8 full  syn-sent 5  suspended (SIGSTOP)");
 }
 
 #[test]
