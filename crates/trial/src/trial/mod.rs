@@ -282,53 +282,65 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
         self.is_newcomer_served = Some(is_served);
         let growth = self.history.peaks().growth();
         if does_not_hold(before, growth) {
-            self.read_at_last(before, Until::Nothing);
+            self.read_to_the_end();
         } else if !is_served || growth.is_some_and(|growth| growth > HEAP_SLACK) {
-            self.read_at_last(before, Until::Progress);
+            self.read_until_it_goes_on(before);
         }
         self.exited = self.source.sample().exited;
     }
 
-    /// Reads replies that were left unread. These bytes are part of no sample, and not counted as read.
-    fn read_at_last(&mut self, before: &Sample, until: Until) {
-        let started = self.client.now();
+    /// Reads until nothing more comes, or enough has come.
+    fn read_to_the_end(&mut self) {
+        self.read_at_last(|drain, quiet| {
+            if quiet >= GO_ON_TIMEOUT {
+                Some(StopReason::Quiet)
+            } else if drain.bytes >= ENOUGH || drain.seconds >= END_TIMEOUT.as_secs_f64() {
+                Some(StopReason::Enough)
+            } else {
+                None
+            }
+        });
+    }
+
+    /// Reads until the server reads or writes again.
+    fn read_until_it_goes_on(&mut self, before: &Sample) {
         let has_moved = |now: Option<u64>, before: Option<u64>| now > before.map(|bytes| bytes + PROGRESS);
+        self.read_at_last(|drain, _| {
+            if has_moved(drain.server_read, before.server_read)
+                || has_moved(drain.server_written, before.server_written)
+            {
+                Some(StopReason::Enough)
+            } else if drain.seconds >= GO_ON_TIMEOUT.as_secs_f64() {
+                Some(StopReason::Quiet)
+            } else {
+                None
+            }
+        });
+    }
+
+    /// Reads replies that were left unread, until there is a reason to stop: given what came, and for how long nothing has come.
+    /// These bytes are part of no sample, and not counted as read.
+    fn read_at_last(&mut self, reason: impl Fn(&Drain, Duration) -> Option<StopReason>) {
+        let started = self.client.now();
         let (mut drain, mut last_read) = (Drain::default(), started);
         drain.stopped = loop {
             let bytes = self.client.discard();
             let (now, sample) = (self.client.now(), self.observe().sample);
             drain.bytes += bytes;
+            drain.seconds = (now - started).as_secs_f64();
             (drain.server_read, drain.server_written) = (sample.server_read, sample.server_written);
-            let goes_on = has_moved(sample.server_read, before.server_read)
-                || has_moved(sample.server_written, before.server_written);
             if bytes > 0 {
                 last_read = now;
             }
-            match until {
-                Until::Progress if goes_on => break StopReason::Enough,
-                Until::Progress if now >= started + GO_ON_TIMEOUT => break StopReason::Quiet,
-                Until::Nothing if now >= last_read + GO_ON_TIMEOUT => break StopReason::Quiet,
-                Until::Nothing if drain.bytes >= ENOUGH || now >= started + END_TIMEOUT => {
-                    break StopReason::Enough;
-                }
-                Until::Progress | Until::Nothing => {}
+            if let Some(reason) = reason(&drain, now - last_read) {
+                break reason;
             }
             if bytes == 0 {
                 self.client.sleep(CHECK_INTERVAL);
             }
         };
-        drain.seconds = (self.client.now() - started).as_secs_f64();
         self.last_read = Some(drain);
     }
-}
-
-/// Until when replies are read that were left unread.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Until {
-    /// The server reads or writes again.
-    Progress,
-    /// Nothing more comes.
-    Nothing,
 }
 
 /// An observation without the first bytes of each direction.
