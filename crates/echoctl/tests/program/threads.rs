@@ -82,7 +82,9 @@ fn no_command_panics_when_threads_are_refused() {
 fn no_command_panics_with_little_address_space() {
     let program = Path::new(env!("CARGO_BIN_EXE_echoctl"));
     let addr = crate::peer::server(echo);
-    // The kernel kills a program that does not fit at all: a debug build has 16 MiB of code and data.
+    // A program that does not fit is killed by the kernel, cannot load a library, or aborts. A debug build uses 400 KiB of stack to
+    // define its command line: one that almost fits ends with a SIGSEGV, which the kernel logs. A release build uses less than
+    // the 128 KiB that each program starts with.
     let starts = |kibibytes: &u64| {
         run(&format!("ulimit -v {kibibytes}"), program, &["--version"], None).status.success()
     };
