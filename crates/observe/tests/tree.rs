@@ -71,6 +71,9 @@ fn memory_of_a_grandchild_counts() {
 
     assert_eq!(line.trim(), "ready");
     assert!(after >= before + (32 << 20), "{before} {after}");
+    let large = tree.memory_by_process().filter(|(_, memory)| memory.total() >= 32 << 20);
+    let pids: Vec<u32> = large.map(|(process, _)| process.pid()).collect();
+    assert!(pids.len() == 1 && pids[0] != shell.id(), "the memory is the inner shell's: {pids:?}");
     drop(shell.stdin.take());
     shell.wait().unwrap();
 }

@@ -61,6 +61,9 @@ pub struct Evidence {
     /// What happened to a client that reads, where the slow reader was disconnected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control: Option<Control>,
+    /// The process that grew most, if several were measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grown_process: Option<GrownProcess>,
     /// Growth of the files that the server's processes have open, deleted ones included, since the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_file_growth: Option<u64>,
@@ -92,6 +95,19 @@ pub struct Evidence {
     /// How the server violated TLS or HTTP/2, after which nothing could be sent or read. Escaped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub violation: Option<String>,
+}
+
+/// The process whose memory grew most, at the time at which all together had most.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrownProcess {
+    /// The name of its program; empty if not visible.
+    pub name: String,
+    /// Its process id.
+    pub pid: u32,
+    /// Bytes by which it had grown.
+    pub bytes: u64,
+    /// Number of processes that were measured, servers behind the server included.
+    pub processes: u32,
 }
 
 /// What a slow reader does not do.

@@ -2,8 +2,8 @@
 #![cfg(test)]
 
 use echoctl_record::{
-    Bystanders, Census, Control, Disconnect, DisconnectKind, Drain, EchoFault, Evidence, Marked, Point,
-    Responses, Service, StallKind,
+    Bystanders, Census, Control, Disconnect, DisconnectKind, Drain, EchoFault, Evidence, GrownProcess,
+    Marked, Point, Responses, Service, StallKind,
 };
 
 #[test]
@@ -24,6 +24,7 @@ fn evidence_that_was_not_collected_is_not_written() {
         "census",
         "bystanders",
         "control",
+        "grown_process",
         "open_file_growth",
         "shared_memory_growth",
         "out_of_memory",
@@ -82,6 +83,7 @@ fn full_evidence() -> Evidence {
             server_written: Some(96),
             ..Drain::default()
         }),
+        grown_process: Some(GrownProcess { name: "node".to_owned(), pid: 7, bytes: 300, processes: 3 }),
         open_file_growth: Some(1),
         shared_memory_growth: Some(2),
         out_of_memory: Some("MemoryError".to_owned()),

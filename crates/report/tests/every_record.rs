@@ -6,9 +6,9 @@ mod support;
 use std::time::Duration;
 
 use echoctl_record::{
-    Bystanders, Census, Control, Disconnect, DisconnectKind, Drain, EchoFault, Ending, Evidence, Integrity,
-    Machine, Marked, PingSummary, Point, Responses, Run, Sample, Service, StallKind, StopReason, Summary,
-    WatchSummary,
+    Bystanders, Census, Control, Disconnect, DisconnectKind, Drain, EchoFault, Ending, Evidence,
+    GrownProcess, Integrity, Machine, Marked, PingSummary, Point, Responses, Run, Sample, Service, StallKind,
+    StopReason, Summary, WatchSummary,
 };
 use proptest::prelude::*;
 use support::record::{check, check_run};
@@ -143,6 +143,12 @@ prop_compose! {
                 disconnected_at: Some(max_duration),
                 refuses_first_bytes: Some(flags[3]),
                 first_text: Some("\u{1b}[31m".to_owned()),
+            }),
+            grown_process: Some(GrownProcess {
+                name: "\u{1b}[31m".to_owned(),
+                pid: 7,
+                bytes: bytes.0,
+                processes: 2,
             }),
             open_file_growth: Some(limits.1),
             shared_memory_growth: Some(limits.2),

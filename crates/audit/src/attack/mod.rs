@@ -27,6 +27,7 @@ mod frozen;
 mod integrity;
 mod monitor;
 mod payload_census;
+mod process_growth;
 mod scene;
 mod stalls;
 mod stimulus_stream;

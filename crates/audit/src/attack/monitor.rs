@@ -11,6 +11,7 @@ use super::clients::Clients;
 use super::connection::AuditConnection;
 use super::driver::Observed;
 use super::elsewhere::Elsewhere;
+use super::process_growth::ProcessGrowth;
 use super::upstream::Upstreams;
 use crate::script::Script;
 
@@ -25,6 +26,7 @@ pub(super) struct Monitor {
     tree: Option<ProcessTree>,
     listeners: Vec<Process>,
     upstreams: Upstreams,
+    growth: ProcessGrowth,
     /// Since [`Monitor::begin`].
     elsewhere: Option<Elsewhere>,
     looks: usize,
@@ -57,6 +59,7 @@ impl Monitor {
             tables,
             tree: tree.filter(|tree| tree.members().next().is_some()),
             listeners: listeners.iter().filter_map(|pid| Process::open(*pid).ok()).collect(),
+            growth: ProcessGrowth::default(),
             elsewhere: None,
             looks: 0,
             read: 0,
@@ -72,7 +75,13 @@ impl Monitor {
             let mapped = tree.read().memory.shared;
             self.elsewhere = Some(Elsewhere::new(&tree.members().collect::<Vec<_>>(), mapped));
         }
+        self.begin_growth();
         self.started = Instant::now();
+    }
+
+    /// Measures the growth of single processes from now on.
+    pub(super) fn begin_growth(&mut self) {
+        self.growth = ProcessGrowth::since(memory_by_process(self.tree.as_ref(), &self.upstreams));
     }
 
     /// Seconds since the start.
@@ -145,6 +154,7 @@ impl Monitor {
         self.look();
         evidence.is_relay |= self.is_relay();
         evidence.hidden_upstream |= self.upstreams.hidden;
+        evidence.grown_process = self.growth.grown();
         if let Some(elsewhere) = &self.elsewhere {
             elsewhere.add_to(evidence);
         }
@@ -197,11 +207,10 @@ impl Monitor {
         self.look_if_due();
         let tree = self.tree.as_mut().map(ProcessTree::read);
         let upstream = self.upstreams.growth();
-        let sample = Sample {
-            server_memory: tree.map(|tree| tree.memory.total() + upstream.memory),
-            is_echo: self.is_echo,
-            ..traffic.sample
-        };
+        let server_memory = tree.map(|tree| tree.memory.total() + upstream.memory);
+        self.growth
+            .update(server_memory.unwrap_or(0), memory_by_process(self.tree.as_ref(), &self.upstreams));
+        let sample = Sample { server_memory, is_echo: self.is_echo, ..traffic.sample };
         let point = Point {
             sample,
             cpu_seconds: tree.map(|tree| tree.processor_time.as_secs_f64()),
@@ -210,6 +219,15 @@ impl Monitor {
         };
         Observed { point, is_relay: self.is_relay(), hidden_upstream: self.upstreams.hidden, responses: None }
     }
+}
+
+/// The memory of each process of the server, and what each server behind it has added, as of the last sample.
+fn memory_by_process<'a>(
+    tree: Option<&'a ProcessTree>,
+    upstreams: &'a Upstreams,
+) -> impl Iterator<Item = (&'a Process, u64)> {
+    let members = tree.into_iter().flat_map(ProcessTree::memory_by_process);
+    members.map(|(process, memory)| (process, memory.total())).chain(upstreams.growth_by_process())
 }
 
 /// The sum over all connections; `None` if one of them is not visible.

@@ -32,6 +32,8 @@ pub(super) struct Upstreams {
 struct Upstream {
     process: Process,
     base: Usage,
+    /// What it had added in the last [`Upstreams::growth`], in bytes.
+    growth: u64,
     its_use: Use,
 }
 
@@ -120,7 +122,7 @@ impl Upstreams {
             && let Ok(mut process) = Process::open(pid)
         {
             let base = self.baseline.of(&mut process);
-            self.watched.insert(pid, Upstream { process, base, its_use });
+            self.watched.insert(pid, Upstream { process, base, growth: 0, its_use });
         }
     }
 
@@ -162,6 +164,7 @@ impl Upstreams {
         for upstream in self.watched.values_mut() {
             let Some(now) = Usage::of(&mut upstream.process) else { continue };
             let growth = now.since(upstream.base);
+            upstream.growth = growth.memory;
             if growth.memory.max(growth.disk_written) >= GROWTH_IN_USE {
                 upstream.its_use = Use::Used;
             }
@@ -174,10 +177,13 @@ impl Upstreams {
 
     /// Their processes.
     pub(super) fn used(&self) -> impl Iterator<Item = &Process> {
-        self.watched
-            .values()
-            .filter(|upstream| upstream.its_use == Use::Used)
-            .map(|upstream| &upstream.process)
+        self.growth_by_process().map(|(process, _)| process)
+    }
+
+    /// Their processes with the memory that each had added in the last [`Upstreams::growth`], in bytes.
+    pub(super) fn growth_by_process(&self) -> impl Iterator<Item = (&Process, u64)> {
+        let used = self.watched.values().filter(|upstream| upstream.its_use == Use::Used);
+        used.map(|upstream| (&upstream.process, upstream.growth))
     }
 
     /// Their names, for reports.

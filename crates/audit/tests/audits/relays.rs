@@ -26,13 +26,15 @@ fn start_behind_a_relay(role: &str) -> (Target, Target) {
 
 #[test]
 fn memory_of_a_server_behind_a_relay_counts() {
-    let (_upstream, relay) = start_behind_a_relay("collect");
+    let (upstream, relay) = start_behind_a_relay("collect");
 
     let outcome = attack_a_little(&relay);
 
     assert_eq!(outcome.judgement.verdict, Verdict::Unbounded, "{}", outcome.judgement.reason);
     assert!(outcome.evidence.is_relay && !outcome.evidence.hidden_upstream);
     assert!(outcome.upstreams.len() == 1 && outcome.upstreams[0].contains("pid "), "{:?}", outcome.upstreams);
+    let grown = outcome.evidence.grown_process.unwrap();
+    assert!(upstream.roots().contains(&grown.pid) && grown.processes > 1, "{grown:?}");
 }
 
 #[test]

@@ -6,6 +6,8 @@ use serde_json::Value;
 use crate::peer::{echoctl, text};
 use crate::schema::{conforms, schema};
 
+const SERVER: &str = env!("CARGO_BIN_EXE_echoctl");
+
 /// What an audit of our own server wrote.
 struct Outputs {
     summary: Value,
@@ -18,14 +20,18 @@ struct Outputs {
 
 /// Audits our own server with these options.
 fn audited(serve: &[&str]) -> Outputs {
+    audited_command(&[&[SERVER, "serve", "--addr", "127.0.0.1:{port}"], serve].concat())
+}
+
+/// Audits a server that this command starts.
+fn audited_command(command: &[&str]) -> Outputs {
     let files = tempfile::tempdir().unwrap();
     let file = |name: &str| files.path().join(name).to_str().unwrap().to_owned();
     let (record, junit, page) = (file("run.json"), file("audit.xml"), file("audit.html"));
     let options =
         ["audit", "--json", "-n", "64MiB", "--record", &record, "--junit", &junit, "--report", &page, "--"];
-    let server = [env!("CARGO_BIN_EXE_echoctl"), "serve", "--addr", "127.0.0.1:{port}"];
 
-    let output = echoctl(&[&options[..], &server, serve].concat()).output().unwrap();
+    let output = echoctl(&[&options[..], command].concat()).output().unwrap();
 
     let printed = text(&output.stdout);
     let summary = printed.lines().last().unwrap_or_else(|| panic!("{}", text(&output.stderr)));
@@ -62,9 +68,31 @@ fn a_census_shows_whose_bytes_are_in_memory() {
     let (found, read) =
         (summary["census"]["bytes"].as_u64().unwrap(), summary["server_read"].as_u64().unwrap());
     assert!(found > read / 2, "{summary}");
+    assert!(summary["grown_process"].is_null(), "there is only one: {summary}");
     assert_eq!(summary["bystander"], "served");
     for drawn in [page, report] {
         let words = drawn.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(words.contains("that the server read are in its memory"), "{words}");
     }
+}
+
+#[test]
+fn the_process_that_grew_is_named() {
+    // The shell waits for the server, which is a process of its own.
+    let command = format!("{SERVER} serve --addr 127.0.0.1:{{port}} --backpressure off; true");
+
+    let Outputs { summary, page, report, .. } = audited_command(&["sh", "-c", &command]);
+
+    assert_eq!(conforms(&summary, &schema("audit")), Ok(()));
+    let grown = &summary["grown_process"];
+    assert_eq!(
+        (grown["name"].as_str(), grown["processes"].as_u64()),
+        (Some("echoctl"), Some(2)),
+        "{summary}"
+    );
+    assert!(grown["bytes"].as_u64().unwrap() > 16 << 20, "{summary}");
+    let sentence = format!("the memory of echoctl (pid {}) grew most of 2 processes: by", grown["pid"]);
+    let report = report.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(page.contains(&sentence), "{page}");
+    assert!(report.contains(&sentence), "{report}");
 }

@@ -122,10 +122,9 @@ impl ProcessTree {
         for member in self.members.values_mut() {
             reading.processor_time += member.totals.processor_time;
             reading.disk_written = sum(reading.disk_written, member.totals.disk_written);
-            let memory = member.process.memory();
-            member.is_gone = memory.is_err();
+            member.memory = member.process.memory().ok();
             // A process that has just exited is removed at the next scan.
-            let Ok(memory) = memory else { continue };
+            let Some(memory) = member.memory else { continue };
             reading.processes += 1;
             reading.suspended += u32::from(member.is_suspended);
             reading.memory.anonymous += memory.anonymous;
@@ -177,6 +176,11 @@ impl ProcessTree {
         self.members.values().map(|member| &member.process)
     }
 
+    /// Its members with their memory, as of the last [`ProcessTree::read`].
+    pub fn memory_by_process(&self) -> impl Iterator<Item = (&Process, Memory)> {
+        self.members.values().filter_map(|member| Some((&member.process, member.memory?)))
+    }
+
     /// Its suspended members (see [`Process::is_suspended`]), as of the last scan.
     pub fn suspended(&self) -> impl Iterator<Item = u32> {
         self.members.iter().filter(|(_, member)| member.is_suspended).map(|(pid, _)| *pid)
@@ -185,7 +189,8 @@ impl ProcessTree {
     /// Which roots have exited, as of the last reading of their memory.
     fn exited_roots(&self) -> Option<RootExit> {
         let is_gone = |pid: &&u32| {
-            self.exited_roots.contains(pid) || self.members.get(pid).is_none_or(|member| member.is_gone)
+            self.exited_roots.contains(pid)
+                || self.members.get(pid).is_none_or(|member| member.memory.is_none())
         };
         let mut exited = self.roots.iter().filter(is_gone);
         let first = *exited.next()?;
@@ -206,13 +211,13 @@ struct Member {
     process: Process,
     totals: Totals,
     is_suspended: bool,
-    /// Whether it had no memory any more in the last reading.
-    is_gone: bool,
+    /// In the last reading; `None` if it had no memory any more.
+    memory: Option<Memory>,
 }
 
 impl Member {
     fn new(process: Process) -> Member {
-        let mut member = Member { process, totals: Totals::default(), is_suspended: false, is_gone: false };
+        let mut member = Member { process, totals: Totals::default(), is_suspended: false, memory: None };
         member.update();
         member
     }

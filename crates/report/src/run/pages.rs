@@ -196,10 +196,10 @@ fn where_the_bytes_were(run: &Run) -> Section {
 
 /// The memory of the server and of the kernels, and whose bytes were in it, if they were counted.
 fn memory_in_use(run: &Run) -> Section {
-    let counted = run.evidence().and_then(tables::census).map(|census| sentence(&census));
+    let said = [tables::grown_process, tables::census].into_iter().filter_map(|said| said(run.evidence()?));
     let section = Section::new("Memory in use").paragraph(KERNEL_MEMORY);
     let section = with_charts(section, [charts::with_policies(charts::memory(&run.samples), run)]);
-    counted.into_iter().fold(section, Section::paragraph)
+    said.map(|said| sentence(&said)).fold(section, Section::paragraph)
 }
 
 /// The charts that have something to show; a sentence in place of each of the others.

@@ -71,6 +71,7 @@ impl AuditConfig {
         let mut client = launcher.start()?;
         let flow = await_flow(&mut client, frozen.freeze_after, &mut monitor, stop, watched)?;
         client.freeze()?;
+        monitor.begin_growth();
         let newcomers = Newcomers::after(&flow);
         let conditions =
             self.conditions_of_freeze(flow.points, client.connections.count(), monitor.elapsed(), &roots);

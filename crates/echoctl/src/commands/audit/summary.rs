@@ -1,7 +1,7 @@
 //! The result of an audit as one JSON object (`schema/audit.json`).
 
 use echoctl_audit::{AuditConfig, AuditOutcome, Protocol};
-use echoctl_record::{Bystanders, Census, Class, Control, SchemaVersion, StopReason, Verdict};
+use echoctl_record::{Bystanders, Census, Class, Control, GrownProcess, SchemaVersion, StopReason, Verdict};
 use echoctl_verdict::audit::{Figures, figures};
 use serde::{Serialize, Serializer};
 
@@ -50,6 +50,8 @@ pub(super) struct Summary<'a> {
     bystanders: Option<Bystanders>,
     #[serde(skip_serializing_if = "Option::is_none")]
     control: Option<&'a Control>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grown_process: Option<&'a GrownProcess>,
     #[serde(skip_serializing_if = "Option::is_none")]
     open_file_growth: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -151,6 +153,7 @@ impl<'a> Summary<'a> {
             bystander: (evidence.bystanders.as_ref()).and_then(|all| Bystander::of(all, &judgement.findings)),
             bystanders: evidence.bystanders,
             control: evidence.control.as_ref(),
+            grown_process: evidence.grown_process.as_ref(),
             open_file_growth: evidence.open_file_growth,
             shared_memory_growth: evidence.shared_memory_growth,
             out_of_memory: evidence.out_of_memory.as_deref(),

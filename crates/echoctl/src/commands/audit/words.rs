@@ -62,6 +62,7 @@ pub(super) fn why(summary: &Summary) -> Vec<String> {
     lines.extend(summary.carrier.lines());
     lines.extend(summary.projection.and_then(|projection| projection.sentence()));
     lines.push(measured(summary));
+    lines.extend(tables::grown_process(&attack.evidence));
     lines.extend(tables::census(&attack.evidence));
     if attack.is_census_refused {
         lines.push(CENSUS_REFUSED.to_owned());

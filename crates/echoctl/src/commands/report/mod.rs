@@ -121,6 +121,9 @@ fn draw(combined: &Combined) -> std::io::Result<()> {
     for table in changes.into_iter().chain(tables::ending(run)) {
         terminal::table(&table)?;
     }
+    if let Some(grown) = run.evidence().and_then(tables::grown_process) {
+        terminal::sentence(&format!("During the attack, {grown}."))?;
+    }
     if let Some(census) = run.evidence().and_then(tables::census) {
         terminal::sentence(&format!("At the end of the attack, {census}."))?;
     }
