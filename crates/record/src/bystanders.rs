@@ -21,12 +21,15 @@ pub struct Bystanders {
     /// The one that connects during the attack.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newcomer: Option<Service>,
+    /// The one that gets what the slow reader gets, from a publisher, and reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscriber: Option<Service>,
 }
 
 impl Bystanders {
     /// All that exist.
     pub fn all(&self) -> impl Iterator<Item = Service> {
-        [self.active, self.idle, self.newcomer].into_iter().flatten()
+        [self.active, self.idle, self.newcomer, self.subscriber].into_iter().flatten()
     }
 }
 
@@ -46,4 +49,7 @@ pub struct Service {
     /// Whether it got a reply after the slow reader had gone. `None` if it did not ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<bool>,
+    /// Whether that reply of the attack began, and did not go on as it does without an attack. It counts as not got.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub began: bool,
 }

@@ -44,8 +44,14 @@ fn evidence_that_was_not_collected_is_not_written() {
 
 /// Evidence with everything that an audit can collect besides samples.
 fn full_evidence() -> Evidence {
-    let served =
-        Service { replies: 70, p99: Some(0.25), longest: 0.5, during: Some(true), after: Some(false) };
+    let served = Service {
+        replies: 70,
+        p99: Some(0.25),
+        longest: 0.5,
+        during: Some(true),
+        after: Some(false),
+        began: false,
+    };
     Evidence {
         min_duration: 10.0,
         points: vec![Point { output_credit: Some(0), after_drain: true, ..Point::default() }],
@@ -66,7 +72,8 @@ fn full_evidence() -> Evidence {
             limit: 5.0,
             active: Some(served),
             idle: Some(Service { p99: None, during: None, ..served }),
-            newcomer: None,
+            newcomer: Some(Service { began: true, ..served }),
+            subscriber: Some(served),
         }),
         control: Some(Control {
             sent: 64,

@@ -217,7 +217,7 @@ impl AuditConfig {
             Clients::connect(&script, self.connections, Role::SlowReader, self.receive_buffer, connector)
         };
         let mut clients = connect(&mut connector)?;
-        let subscriber = Subscriber::join(&script, &mut clients, &mut connector)?;
+        let subscriber = Subscriber::join(&script, calm.bystanders.as_ref(), &mut clients, &mut connector)?;
         if script.publisher.is_some() && subscriber.is_none() && clients.has_closed() {
             // To the server, the subscriber was the same client as one of them.
             connector.renew(Instant::now() + PREPARING + each);

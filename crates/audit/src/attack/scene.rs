@@ -190,7 +190,10 @@ impl Scene for LiveScene<'_> {
     fn finish(&mut self, evidence: &mut Evidence) -> Result<(), Error> {
         let now = self.now();
         let bystanders = self.bystanders.as_ref().map(|bystanders| bystanders.evidence(now));
-        evidence.bystanders = bystanders.or_else(|| self.subscriber.as_ref().and_then(Subscriber::evidence));
+        evidence.bystanders = match &self.subscriber {
+            Some(subscriber) => subscriber.evidence(bystanders),
+            None => bystanders,
+        };
         (evidence.closing, evidence.violation) = (self.closing.take(), self.violation.take());
         evidence.out_of_memory = self.printed.as_ref().and_then(OutputWatch::out_of_memory);
         match evidence.disconnect {

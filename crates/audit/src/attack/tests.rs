@@ -310,9 +310,8 @@ fn what_is_known_at_the_end_is_evidence() {
         calm: 0.01,
         serves_several: true,
         limit: 5.0,
-        active: None,
         idle: Some(starved),
-        newcomer: None,
+        ..Bystanders::default()
     });
     recorded.out_of_memory = Some("MemoryError".to_owned());
     recorded.is_suspended = true;

@@ -4,7 +4,7 @@
 use std::sync::atomic::AtomicBool;
 
 use echoctl_audit::{AuditConfig, AuditOutcome, Payload, Script, Stimulus};
-use echoctl_record::{Bystanders, DisconnectKind, Service};
+use echoctl_record::{Bystanders, DisconnectKind, Service, Verdict};
 
 use crate::support::command::{attack, config, start};
 
@@ -127,22 +127,36 @@ fn endless() -> Script {
 
 /// A client that publishes, and a slow reader that gets all of it.
 fn published() -> Script {
-    let text = r#"{"publisher":{},"stimulus":{"repeat":[{"fill":"x","count":1023},{"text":"\n"}]}}"#;
-    Script::from_json(text).unwrap()
+    Script::from_json(PUBLISHED).unwrap()
 }
+
+const PUBLISHED: &str = r#"{"publisher":{},"stimulus":{"repeat":[{"fill":"x","count":1023},{"text":"\n"}]}}"#;
 
 #[test]
 fn subscribers_behind_one_that_does_not_read_starve() {
     let bystanders = attack_with(&["chat", "{port}"], published(), 1).evidence.bystanders.unwrap();
 
-    assert_eq!(served(bystanders.idle), (NO, None));
+    assert_eq!(served(bystanders.subscriber), (NO, None));
 }
 
 #[test]
 fn a_subscriber_is_served_where_the_slow_one_is_skipped() {
     let bystanders = attack_with(&["loose-chat", "{port}"], published(), 1).evidence.bystanders.unwrap();
 
-    assert_eq!(served(bystanders.idle), (YES, None));
+    assert_eq!(served(bystanders.subscriber), (YES, None));
+}
+
+#[test]
+fn subscribers_starve_although_questions_are_answered() {
+    // The client that asks is not one of those that the publisher's connection waits for.
+    let ask = r#""bystander":{"send":[{"text":"?\n"}],"expect":[{"text":"!"}]},"#;
+    let script = Script::from_json(&PUBLISHED.replacen('{', &format!("{{{ask}"), 1)).unwrap();
+
+    let outcome = attack_with(&["chat-with-answers", "{port}"], script, 1);
+
+    let bystanders = outcome.evidence.bystanders.unwrap();
+    assert_eq!((served(bystanders.newcomer), served(bystanders.subscriber)), ((YES, YES), (NO, None)));
+    assert_eq!(outcome.judgement.verdict, Verdict::Starves);
 }
 
 #[test]
@@ -155,9 +169,29 @@ fn a_subscriber_does_not_take_the_slow_readers_place() {
 #[test]
 fn a_newcomer_asks_before_the_slow_reader_is_given_up() {
     // By the time at which the stall has been watched for long enough, this server has given it up.
-    let once = Script::new(Stimulus::once("request", Payload::text("GET /\r\n\r\n")));
-
-    let bystanders = attack_with(&["late", "{port}"], once, 1).evidence.bystanders.unwrap();
+    let bystanders = attack_with(&["late", "{port}"], once(), 1).evidence.bystanders.unwrap();
 
     assert_eq!(served(bystanders.newcomer), (NO, YES));
+}
+
+/// One request.
+fn once() -> Script {
+    Script::new(Stimulus::once("request", Payload::text("GET /\r\n\r\n")))
+}
+
+#[test]
+fn the_head_of_a_stream_that_is_held_up_is_no_service() {
+    let outcome = attack_with(&["hub", "{port}"], once(), 1);
+
+    let newcomer = outcome.evidence.bystanders.unwrap().newcomer.unwrap();
+    assert_eq!((newcomer.during, newcomer.after, newcomer.began), (NO, YES, true));
+    assert_eq!(outcome.judgement.verdict, Verdict::Starves);
+}
+
+#[test]
+fn a_stream_of_its_own_goes_on_for_a_newcomer() {
+    let outcome = attack_with(&["feed", "bounded", "{port}"], once(), 1);
+
+    let newcomer = outcome.evidence.bystanders.unwrap().newcomer.unwrap();
+    assert_eq!((newcomer.during, newcomer.after, newcomer.began), (YES, YES, false));
 }

@@ -13,6 +13,8 @@ use super::listen;
 pub(crate) enum Crowd {
     /// It waits for each of them.
     Waits,
+    /// It waits for each of them, but answers a client that asks without waiting for any other.
+    Answers,
     /// It drops what one of them does not accept at once.
     Drops,
     /// It closes the connection of the first one when a third one comes, as if it were the same client.
@@ -43,7 +45,18 @@ pub(crate) fn serve(addr: &str, crowd: Crowd) -> io::Result<()> {
                     }
                     other => other?,
                 };
+                if crowd == Crowd::Answers && buffer.starts_with(b"?") {
+                    stream.write_all(b"!")?;
+                    continue;
+                }
                 let mut all = shared.lock().map_err(|_| io::ErrorKind::Other)?;
+                if crowd == Crowd::Answers {
+                    let clones = all.iter().map(TcpStream::try_clone).collect::<io::Result<Vec<_>>>()?;
+                    drop(all);
+                    // A client may leave at any time.
+                    clones.into_iter().for_each(|mut client| _ = client.write_all(&buffer[..length]));
+                    continue;
+                }
                 all.retain_mut(|client| match client.write_all(&buffer[..length]) {
                     Ok(()) => true,
                     Err(error) => error.kind() == io::ErrorKind::WouldBlock,

@@ -6,6 +6,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use super::listen;
+
 /// Sends in this manner to each client that connects to the port.
 pub(crate) fn serve(manner: &str, port: &str) -> io::Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", port.parse::<u16>().map_err(io::Error::other)?))?;
@@ -76,6 +78,27 @@ fn send_to_all(listener: &TcpListener) -> io::Result<()> {
         clients.retain_mut(|client| client.write_all(&[b'x'; 4 << 10]).is_ok());
         thread::sleep(Duration::from_micros(200));
     }
+}
+
+/// Answers each request with a head, and then with what one thread sends to all clients. It waits for each of them.
+pub(crate) fn hub(addr: &str) -> io::Result<()> {
+    let (joined, joining) = mpsc::channel();
+    thread::spawn(move || {
+        let mut clients: Vec<TcpStream> = Vec::new();
+        loop {
+            clients.extend(joining.try_iter());
+            clients.retain_mut(|client| client.write_all(&[b'x'; 4 << 10]).is_ok());
+            thread::sleep(Duration::from_micros(200));
+        }
+    });
+    listen(addr, |mut stream| {
+        let joined = joined.clone();
+        thread::spawn(move || -> io::Result<()> {
+            _ = stream.read(&mut [0; 4096])?;
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+            joined.send(stream).map_err(io::Error::other)
+        });
+    })
 }
 
 /// Reads from the server at `addr` until that ends.

@@ -255,10 +255,14 @@ fn answer(evidence: &Evidence) -> Option<&str> {
 /// Which healthy clients were not served, and when.
 fn unserved(signals: &Signals, when: &str, answer: impl Fn(&Service) -> Option<bool>) -> String {
     let Some(bystanders) = signals.evidence.bystanders else { return String::new() };
+    let has_begun =
+        bystanders.newcomer.is_some_and(|newcomer| newcomer.began && answer(&newcomer) == Some(false));
+    let newcomer = if has_begun { "a new one, whose reply began and did not go on" } else { "a new one" };
     let kinds = [
         (bystanders.active, "one that asks repeatedly"),
         (bystanders.idle, "one that had been idle"),
-        (bystanders.newcomer, "a new one"),
+        (bystanders.newcomer, newcomer),
+        (bystanders.subscriber, "one that gets what the slow reader gets"),
     ];
     let names: Vec<&str> = kinds
         .into_iter()

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::client::{Asking, Failure, HealthyClient, Heard};
 use super::question::Question;
+use super::stream::Stream;
 use super::{BETWEEN, Bystander, Bystanders};
 use crate::Error;
 use crate::attack::connector::Connector;
@@ -145,6 +146,7 @@ impl<'a, 'c> Asked<'a, 'c> {
     fn finish(mut self, served: usize) -> Result<Calm, Error> {
         let heard: Vec<Heard> = self.clients.iter_mut().map(HealthyClient::take_heard).collect();
         let echo = self.echo(&heard[..served]);
+        let stream = self.clients[..served].get(1).filter(|_| self.question.is_once).and_then(Stream::of);
         // The places of the slow reader and of the newcomer are free again.
         for client in self.clients.iter_mut().take(2.min(served)) {
             client.disconnect();
@@ -161,7 +163,7 @@ impl<'a, 'c> Asked<'a, 'c> {
         let active = active.filter(Bystander::is_served);
         // Where a second question on one connection is not answered, that of the idle one would prove nothing.
         let idle = idle.filter(|_| active.is_some());
-        let bystanders = Bystanders::new(self.question, self.longest, served > 1, active, idle);
+        let bystanders = Bystanders::new(self.question, self.longest, served > 1, active, idle, stream);
         Ok(Calm { bystanders: Some(bystanders), echo, reply })
     }
 

@@ -63,6 +63,8 @@ struct Attempt {
     exchange: Exchange,
     /// Since when nothing has come.
     quiet_since: Instant,
+    /// When the last reply came.
+    answered_at: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +120,23 @@ impl HealthyClient {
         self.attempt.as_ref().is_none_or(|attempt| attempt.is_quiet(now))
     }
 
+    /// Bytes that came on its connection.
+    pub(super) fn received(&self) -> u64 {
+        self.attempt.as_ref().map_or(0, |attempt| attempt.connection.received())
+    }
+
+    /// How long more has come since its last reply began.
+    pub(super) fn flowed_for(&self) -> Duration {
+        let flowed =
+            |attempt: &Attempt| Some(attempt.quiet_since.saturating_duration_since(attempt.answered_at?));
+        self.attempt.as_ref().and_then(flowed).unwrap_or_default()
+    }
+
+    /// Whether the server has closed its connection after a reply.
+    pub(super) fn is_left_answered(&self) -> bool {
+        self.asked.is_none() && self.attempt.is_none()
+    }
+
     /// Ends its connection, and returns it if it was made.
     pub(super) fn disconnect(&mut self) -> Option<AuditConnection> {
         let attempt = self.attempt.take()?;
@@ -141,6 +160,9 @@ impl HealthyClient {
             Ok(true) => {
                 let wait = self.waits_for(asking.now);
                 (self.asked, self.failure) = (None, None);
+                if let Some(attempt) = &mut self.attempt {
+                    attempt.answered_at = Some(asking.now);
+                }
                 return Ok(wait);
             }
             Ok(false)
@@ -236,7 +258,13 @@ impl Attempt {
     fn begin(asking: &mut Asking<'_, '_>) -> Result<Attempt, Error> {
         let connection = asking.connector.begin(Role::Bystander, None)?;
         let exchange = Exchange::default();
-        Ok(Attempt { connection, stage: Stage::Connecting, exchange, quiet_since: asking.now })
+        Ok(Attempt {
+            connection,
+            stage: Stage::Connecting,
+            exchange,
+            quiet_since: asking.now,
+            answered_at: None,
+        })
     }
 
     fn is_quiet(&self, now: Instant) -> bool {

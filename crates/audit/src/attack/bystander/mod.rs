@@ -7,6 +7,7 @@
 mod calm;
 mod client;
 mod question;
+mod stream;
 mod subscriber;
 
 use std::time::{Duration, Instant};
@@ -21,6 +22,7 @@ use crate::sys::Interest;
 pub(super) use calm::Calm;
 use client::{Asking, HealthyClient};
 use question::Question;
+use stream::Stream;
 pub(super) use subscriber::Subscriber;
 
 /// The healthy clients of an attack.
@@ -33,6 +35,8 @@ pub(super) struct Bystanders {
     active: Option<Bystander>,
     idle: Option<Bystander>,
     newcomer: Bystander,
+    /// What the newcomer gets, if that goes on.
+    stream: Option<Stream>,
     /// When the active one asks next, unless it is paused.
     ask_at: Option<Instant>,
     is_paused: bool,
@@ -73,6 +77,7 @@ impl Bystanders {
         serves_several: bool,
         active: Option<Bystander>,
         idle: Option<Bystander>,
+        stream: Option<Stream>,
     ) -> Bystanders {
         Bystanders {
             question,
@@ -81,6 +86,7 @@ impl Bystanders {
             active,
             idle,
             newcomer: Bystander::new(HealthyClient::default()),
+            stream,
             ask_at: None,
             is_paused: false,
             early: None,
@@ -95,7 +101,7 @@ impl Bystanders {
     }
 
     /// How long a reply may take: far longer than before the attack.
-    fn limit(&self) -> Duration {
+    pub(super) fn limit(&self) -> Duration {
         LIMIT.max(self.calm * CALM_WAITS)
     }
 
@@ -166,6 +172,7 @@ impl Bystanders {
         if is_open(&self.newcomer) {
             self.newcomer.connect_again(now);
             self.newcomer.ask(moment, now);
+            self.stream.iter_mut().for_each(|stream| stream.begin(moment));
         }
         if let Some(idle) = &mut self.idle {
             idle.ask(moment, now);
@@ -196,6 +203,13 @@ impl Bystanders {
             }
             is_waiting |= bystander.asked.is_some();
         }
+        if let Some(stream) = self.stream.as_mut().filter(|stream| stream.is_awaited()) {
+            if is_over {
+                stream.give_up(&self.newcomer.client);
+                self.newcomer.client.disconnect();
+            }
+            is_waiting |= stream.is_awaited();
+        }
         self.deadline = Some(deadline).filter(|_| is_waiting);
         Ok(!is_waiting)
     }
@@ -209,13 +223,20 @@ impl Bystanders {
     /// How they were served.
     pub(super) fn evidence(&self, now: Instant) -> record::Bystanders {
         let service = |bystander: &Bystander| bystander.service(now);
+        let newcomer = match &self.stream {
+            Some(stream) if stream.was_held_up() => {
+                Service { during: Some(false), began: true, ..service(&self.newcomer) }
+            }
+            _ => service(&self.newcomer),
+        };
         record::Bystanders {
             calm: self.calm.as_secs_f64(),
             serves_several: self.serves_several,
             limit: self.limit().as_secs_f64(),
             active: self.active.as_ref().map(service),
             idle: self.idle.as_ref().map(service),
-            newcomer: Some(service(&self.newcomer)),
+            newcomer: Some(newcomer),
+            subscriber: None,
         }
     }
 
@@ -224,12 +245,20 @@ impl Bystanders {
     }
 
     fn poll(&mut self, connector: &mut Connector<'_>, now: Instant) -> Result<(), Error> {
-        let Bystanders { question, active, idle, newcomer, buffer, .. } = self;
+        let Bystanders { question, active, idle, newcomer, stream, buffer, .. } = self;
         let mut asking = Asking { question, connector, buffer, now };
         for bystander in active.iter_mut().chain(idle) {
             bystander.poll(&mut asking)?;
         }
-        if newcomer.poll(&mut asking)? {
+        let is_answered = newcomer.poll(&mut asking)?;
+        let is_stream = match stream.as_mut().filter(|stream| stream.is_awaited()) {
+            Some(stream) => {
+                stream.look_at(&newcomer.client);
+                Some(stream.is_awaited())
+            }
+            None => None,
+        };
+        if is_stream == Some(false) || (is_answered && is_stream.is_none()) {
             // It has what it came for; a stream of its own would only keep the server busy.
             newcomer.client.disconnect();
         }
@@ -300,6 +329,7 @@ impl Bystander {
             longest: self.longest(now).as_secs_f64(),
             during: self.during,
             after: self.after,
+            began: false,
         }
     }
 }

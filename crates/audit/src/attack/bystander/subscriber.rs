@@ -1,14 +1,15 @@
-//! A subscriber: a healthy client that gets what the slow reader gets, where a publisher sends and no question is known.
+//! A subscriber: a healthy client that gets what the slow reader gets, where a publisher sends.
 //!
 //! It does what the slow reader does, and reads. What it gets while the slow reader's queues fill shows that the server serves several;
-//! if it gets nothing any more while the publisher is held back, the slow reader stops the others, too.
+//! if it gets nothing any more while the publisher is held back, the slow reader stops the others, too, although
+//! such a server may still reply to the questions of other clients.
 
 use std::time::{Duration, Instant};
 
-use echoctl_record::{Bystanders, Service};
+use echoctl_record::{self as record, Service};
 use socket2::Socket;
 
-use super::{BUFFER, LIMIT};
+use super::{BUFFER, Bystanders, LIMIT};
 use crate::Error;
 use crate::attack::clients::Clients;
 use crate::attack::connection::AuditConnection;
@@ -27,6 +28,8 @@ pub(in crate::attack) struct Subscriber {
     /// When something came last.
     heard_at: Instant,
     longest: Duration,
+    /// How long it waits.
+    limit: Duration,
     is_stalled: bool,
     during: Option<bool>,
     is_asked: bool,
@@ -34,18 +37,20 @@ pub(in crate::attack) struct Subscriber {
 }
 
 impl Subscriber {
-    /// A subscriber beside the slow readers among `clients`, if the script has a publisher and nothing to ask. `None` as well if the
+    /// A subscriber beside the slow readers among `clients`, if the script has a publisher; it waits as long as the
+    /// `others`. `None` as well if the
     /// server does not accept it, or closes another connection because of it: to the server it is the same client then.
     ///
     /// # Errors
     /// When another process listens at the address by now, or the audit is interrupted.
     pub(in crate::attack) fn join(
         script: &Script,
+        others: Option<&Bystanders>,
         clients: &mut Clients,
         connector: &mut Connector<'_>,
     ) -> Result<Option<Subscriber>, Error> {
         let is_repeated = matches!(script.stimulus.send, SendMode::Repeat(_));
-        if script.publisher.is_none() || script.bystander.is_some() || !is_repeated {
+        if script.publisher.is_none() || !is_repeated {
             return Ok(None);
         }
         connector.renew(Instant::now() + JOINING);
@@ -70,6 +75,7 @@ impl Subscriber {
             messages: 0,
             heard_at: joined,
             longest: Duration::ZERO,
+            limit: others.map_or(LIMIT, Bystanders::limit),
             is_stalled: false,
             during: None,
             is_asked: false,
@@ -103,7 +109,7 @@ impl Subscriber {
         }
         // One that was disconnected waits for nothing.
         let is_waiting = self.is_stalled && self.connection.closed().is_none();
-        if self.is_served() && is_waiting && waited >= LIMIT {
+        if self.is_served() && is_waiting && waited >= self.limit {
             self.during = Some(false);
         }
     }
@@ -135,23 +141,22 @@ impl Subscriber {
         self.connection.closed().is_none().then(|| self.connection.waited(interest))
     }
 
-    /// How it was served, if it was.
-    pub(in crate::attack) fn evidence(&self) -> Option<Bystanders> {
+    /// How it was served, if it was, and how the `others` were.
+    pub(in crate::attack) fn evidence(
+        &self,
+        others: Option<record::Bystanders>,
+    ) -> Option<record::Bystanders> {
         let service = Service {
             replies: self.messages,
-            p99: None,
             longest: self.longest.as_secs_f64(),
             during: self.during,
-            after: None,
+            ..Service::default()
         };
-        self.is_served().then_some(Bystanders {
-            calm: 0.0,
-            serves_several: true,
-            limit: LIMIT.as_secs_f64(),
-            active: None,
-            idle: Some(service),
-            newcomer: None,
-        })
+        if !self.is_served() {
+            return others;
+        }
+        let only = record::Bystanders { limit: self.limit.as_secs_f64(), ..record::Bystanders::default() };
+        Some(record::Bystanders { serves_several: true, subscriber: Some(service), ..others.unwrap_or(only) })
     }
 
     /// Whether it got more than a greeting.

@@ -122,6 +122,7 @@ impl Newcomers {
             longest: self.longest.as_secs_f64(),
             during,
             after,
+            began: false,
         };
         (during.is_some() || after.is_some()).then(|| Bystanders {
             calm: self.calm.as_secs_f64(),

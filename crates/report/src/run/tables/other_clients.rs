@@ -19,6 +19,7 @@ pub fn other_clients(clients: &Bystanders) -> Table {
         .entry("active (asks repeatedly)", clients.active.and_then(|service| active(service, limit)))
         .entry("idle (connected before)", later(clients.idle))
         .entry("newcomer (connects later)", later(clients.newcomer))
+        .entry("subscriber (gets the same)", later(clients.subscriber))
 }
 
 /// How the client was served that asks again and again.
@@ -45,13 +46,16 @@ fn active(service: Service, limit: f64) -> Option<String> {
 /// How a client was served that asks once during the attack, and once after it.
 fn later(service: Service, limit: f64) -> Option<String> {
     let (limit, longest) = (Seconds(limit), Seconds(service.longest));
+    let unserved = if service.began { "only the beginning of an answer" } else { "no answer" };
     Some(match (service.during, service.after) {
         (Some(true), Some(true)) => format!("answered during the attack and after it, within {longest}"),
         (Some(true), Some(false)) => format!("answered during the attack; no answer within {limit} after it"),
         (Some(true), None) => format!("answered during the attack, within {longest}"),
-        (Some(false), Some(true)) => format!("no answer within {limit} during the attack; answered after it"),
-        (Some(false), Some(false)) => format!("no answer within {limit} during the attack, nor after it"),
-        (Some(false), None) => format!("no answer within {limit} during the attack"),
+        (Some(false), Some(true)) => {
+            format!("{unserved} within {limit} during the attack; answered after it")
+        }
+        (Some(false), Some(false)) => format!("{unserved} within {limit} during the attack, nor after it"),
+        (Some(false), None) => format!("{unserved} within {limit} during the attack"),
         (None, Some(true)) => format!("answered after the attack, within {longest}"),
         (None, Some(false)) => format!("no answer within {limit} after the attack"),
         (None, None) => return None,
@@ -63,14 +67,21 @@ mod tests {
     use super::*;
 
     fn rows(active: Option<Service>, newcomer: Option<Service>) -> Vec<String> {
-        let clients =
-            Bystanders { calm: 0.002, serves_several: true, limit: 5.0, active, idle: None, newcomer };
+        let clients = Bystanders {
+            calm: 0.002,
+            serves_several: true,
+            limit: 5.0,
+            active,
+            newcomer,
+            ..Bystanders::default()
+        };
         other_clients(&clients).rows.into_iter().skip(1).map(|mut row| row.remove(1)).collect()
     }
 
     #[test]
     fn an_active_client_shows_how_many_answers_it_got() {
-        let served = |replies, p99| Service { replies, p99, longest: 0.25, during: Some(true), after: None };
+        let served =
+            |replies, p99| Service { replies, p99, longest: 0.25, during: Some(true), ..Service::default() };
         let starved = |replies| Service { during: Some(false), longest: 5.0, ..served(replies, None) };
 
         let texts =
@@ -103,14 +114,7 @@ mod tests {
 
     #[test]
     fn a_server_of_one_client_at_a_time_is_named() {
-        let clients = Bystanders {
-            calm: 0.1,
-            serves_several: false,
-            limit: 5.0,
-            active: None,
-            idle: None,
-            newcomer: None,
-        };
+        let clients = Bystanders { calm: 0.1, serves_several: false, limit: 5.0, ..Bystanders::default() };
 
         let text = other_clients(&clients).to_text();
 

@@ -114,7 +114,7 @@ pub(super) fn beside(
     after: Option<bool>,
 ) -> Evidence {
     let idle = Some(Service { during, after, ..Service::default() });
-    let bystanders = Bystanders { calm: 0.1, serves_several, limit: 5.0, active: None, idle, newcomer: None };
+    let bystanders = Bystanders { calm: 0.1, serves_several, limit: 5.0, idle, ..Bystanders::default() };
     Evidence { bystanders: Some(bystanders), ..evidence }
 }
 

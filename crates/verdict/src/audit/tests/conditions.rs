@@ -1,6 +1,6 @@
 //! Each condition of the decision table on its own.
 
-use echoctl_record::{DisconnectKind, EchoFault, Evidence, Marked, StopReason, Verdict};
+use echoctl_record::{Bystanders, DisconnectKind, EchoFault, Evidence, Marked, Service, StopReason, Verdict};
 
 use super::super::judge;
 use super::super::signals::Signals;
@@ -203,6 +203,27 @@ fn only_a_client_that_could_be_served_can_be_starved() {
     assert_eq!(findings(beside(suspended, true, Some(false), Some(false))), []);
     let crashed = closed(bounded(), DisconnectKind::Crashed, 5.0);
     assert_eq!(findings(beside(crashed, true, Some(false), Some(false))), [Verdict::Crashes]);
+}
+
+#[test]
+fn a_client_that_got_less_than_others_do_is_named() {
+    let reason = |change: fn(&mut Bystanders)| {
+        let mut evidence = beside(going_on(attack(5.0, stalled)), true, Some(true), Some(true));
+        change(evidence.bystanders.as_mut().unwrap());
+        let judgement = judge(&evidence);
+        assert_eq!(judgement.verdict, Verdict::Starves);
+        judgement.reason
+    };
+
+    let newcomer = reason(|all| {
+        all.newcomer =
+            Some(Service { during: Some(false), after: Some(true), began: true, ..Service::default() })
+    });
+    let subscriber =
+        reason(|all| all.subscriber = Some(Service { during: Some(false), ..Service::default() }));
+
+    assert!(newcomer.ends_with(": a new one, whose reply began and did not go on"), "{newcomer}");
+    assert!(subscriber.ends_with(": one that gets what the slow reader gets"), "{subscriber}");
 }
 
 #[test]
