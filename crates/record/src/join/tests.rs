@@ -80,13 +80,14 @@ fn server(connections: &[Synthetic], axis: f64, clock: f64) -> Run {
 }
 
 prop_compose! {
+    /// It moves bytes for a second at least, so that a watch which begins half a second late sees some of them.
     fn synthetic()(
         first in 1_000_000..50_000_000_u64,
         rest in prop::collection::vec(prop_oneof![Just(0), 0..50_000_000_u64], 1..40),
         delays in prop::array::uniform5(0.0001..0.2_f64),
         port in 40_000..60_000_u16,
     ) -> Synthetic {
-        Synthetic { load: Load([vec![first], rest].concat()), delays, port }
+        Synthetic { load: Load([vec![first; 10], rest].concat()), delays, port }
     }
 }
 
