@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use echoctl_observe::Process;
-use echoctl_testkit::{eventually, is_stopped, signal};
+use echoctl_testkit::{eventually, is_suspended, signal};
 use echoctl_trial::spawn::{ClientCommand, ClientLaunch, SpawnError};
 use support::command::{NOTE, noted, wait_for_none};
 
@@ -116,11 +116,11 @@ fn others_are_not_frozen() {
 
     client.freeze().unwrap();
 
-    assert!(is_stopped(noted(&file)[0]));
-    assert!(!is_stopped(foreign.id()) && !is_stopped(std::process::id()));
+    assert!(is_suspended(noted(&file)[0]));
+    assert!(!is_suspended(foreign.id()) && !is_suspended(std::process::id()));
     let parent = Process::open(noted(&file)[0]).unwrap().parent().unwrap();
     let supervisor = Process::open(parent).unwrap().parent().unwrap();
-    assert!(!is_stopped(supervisor));
+    assert!(!is_suspended(supervisor));
     foreign.kill().unwrap();
     foreign.wait().unwrap();
 }
@@ -132,10 +132,10 @@ fn a_process_that_was_continued_is_frozen_again() {
     client.freeze().unwrap();
 
     signal(pid, "CONT");
-    eventually("it continues", || !is_stopped(pid));
+    eventually("it continues", || !is_suspended(pid));
     client.freeze().unwrap();
 
-    assert!(is_stopped(pid));
+    assert!(is_suspended(pid));
 }
 
 #[test]
