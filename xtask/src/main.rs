@@ -36,6 +36,10 @@ fn main() -> ExitCode {
 
 fn run(words: &[&str]) -> Result<()> {
     match words {
+        ["help" | "--help" | "-h"] | [_, "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
         ["check"] => check::run(),
         ["tidy"] => tidy::run(),
         ["bless", filters @ ..] => bless::run(filters),
@@ -55,10 +59,6 @@ fn run(words: &[&str]) -> Result<()> {
         ["__peer", rest @ ..] => faults::peer::run(rest),
         #[cfg(not(target_os = "linux"))]
         ["faults", ..] => bail!("faults is only supported on Linux"),
-        ["help" | "--help" | "-h"] => {
-            println!("{USAGE}");
-            Ok(())
-        }
         [] => bail!("command missing\n\n{USAGE}"),
         _ => bail!("unknown command '{}'\n\n{USAGE}", words.join(" ")),
     }
