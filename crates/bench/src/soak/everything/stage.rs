@@ -98,7 +98,10 @@ impl Book {
     pub(super) fn wrong(&mut self, times: u64, cause: impl FnOnce() -> String) {
         self.wrong += times;
         if self.first_wrongs.len() < MAX_CAUSES {
-            self.first_wrongs.push(cause());
+            let cause = cause();
+            // At once: a run of half an hour may be ended for it.
+            println!("wrong: {cause}");
+            self.first_wrongs.push(cause);
         }
     }
 }
