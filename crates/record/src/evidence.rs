@@ -179,6 +179,17 @@ impl Point {
         self.sample.server_read.or(self.sample.server_received).unwrap_or(self.sample.produced)
     }
 
+    /// Whether the server has read all that arrived, although there is more to send and the kernel accepts none of it: the path holds
+    /// the client back, as when the machine has no memory left for sockets. False where that is not visible.
+    pub fn is_blocked_by_path(&self) -> bool {
+        let arrived = self.sample.server_received;
+        // The windows of a protocol may hold the client back as well.
+        self.blocked
+            && self.output_credit.is_none()
+            && arrived.is_some()
+            && arrived == self.sample.server_read
+    }
+
     /// Bytes of output that the server has written; where that is not visible, the nearest counter after it.
     pub fn server_written(&self) -> u64 {
         self.sample.server_written.or(self.sample.client_received).unwrap_or(self.sample.consumed)

@@ -1,6 +1,6 @@
 //! What is asked about other clients, the bytes and the disk, whatever the main cause is.
 
-use echoctl_record::{Bystanders, StopReason};
+use echoctl_record::{Bystanders, Point, StopReason};
 
 use crate::audit::limits::*;
 use crate::audit::signals::Signals;
@@ -34,7 +34,8 @@ impl Signals<'_> {
         let Some(drain) = &self.evidence.drain else { return false };
         let is_open = self.disconnect().is_none() && drain.stopped != StopReason::Closed;
         let points = &self.evidence.points;
-        let held_back = points.iter().filter(|point| point.blocked).count() >= points.len() / 2;
+        let is_held_back = |point: &&Point| point.blocked && !point.is_blocked_by_path();
+        let held_back = points.iter().filter(is_held_back).count() >= points.len() / 2;
         self.evidence.echo
             && self.evidence.repeats
             && (self.has_stalled() || held_back)

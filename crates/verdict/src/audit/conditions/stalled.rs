@@ -9,10 +9,11 @@ use crate::trend::Movement;
 use crate::unwritten::HEAP_SLACK;
 
 impl Signals<'_> {
-    /// Whether nothing has moved for so long that the stall is judged. Of a stimulus that is repeated, input must wait: a client
-    /// that has sent all that it may send does not show whether the server reads on.
+    /// Whether nothing has moved for so long that the stall is judged. Of a stimulus that is repeated, input must wait for the server: a
+    /// client that has sent all that it may send, or whose kernel sends nothing on, does not show whether the server reads on.
     pub(in crate::audit) fn has_stalled(&self) -> bool {
-        self.stalled >= WATCH && (!self.evidence.repeats || self.input_waits())
+        let input_waits = self.input_waits() && !self.last.is_blocked_by_path();
+        self.stalled >= WATCH && (!self.evidence.repeats || input_waits)
     }
 
     /// Whether something waits in a kernel: input that the server does not read, or output that no longer fits into the slow

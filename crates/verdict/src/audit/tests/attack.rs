@@ -32,7 +32,7 @@ pub(super) fn attack(seconds: f64, moment: impl Fn(f64) -> Moment) -> Evidence {
             t,
             connections: 1,
             produced: bytes(read + if blocked { 4.0 } else { 0.0 }),
-            server_received: Some(bytes(read)),
+            server_received: Some(bytes(read + if blocked { 2.0 } else { 0.0 })),
             server_read: Some(bytes(read)),
             server_written: Some(bytes(written)),
             client_received: Some(bytes(written - waiting)),
@@ -61,6 +61,12 @@ pub(super) fn accepting(t: f64) -> Moment {
 /// A server that has stopped reading because its output is full, with flat memory.
 pub(super) fn stalled(_: f64) -> Moment {
     Moment { read: 4.0, written: 4.0, waiting: 3.5, memory: Some(0.0), blocked: true, ..Moment::default() }
+}
+
+/// The same attack, of which the server reads all that arrives: the kernels send nothing on.
+pub(super) fn behind_the_path(mut evidence: Evidence) -> Evidence {
+    evidence.points.iter_mut().for_each(|point| point.sample.server_received = point.sample.server_read);
+    evidence
 }
 
 /// A server that has sent 8 MiB in reply to a request, of which half waits.

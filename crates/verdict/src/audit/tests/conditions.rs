@@ -243,6 +243,23 @@ fn only_an_echo_that_holds_back_can_be_corrupted() {
     assert!(!is(corrupted(going_on(attack(5.0, accepting)), EchoFault::Lost)), "it drops by policy");
     let slow = |t: f64| Moment { read: 2.0 * (t / 2.0).floor(), blocked: true, ..stalled(t) };
     assert!(is(corrupted(going_on(attack(9.0, slow)), EchoFault::Lost)), "held back most of the time");
+    let by_the_path = behind_the_path(corrupted(going_on(attack(9.0, slow)), EchoFault::Lost));
+    assert!(!is(by_the_path), "the server has read all that arrived");
+}
+
+#[test]
+fn a_server_that_has_read_all_that_arrived_has_not_stalled() {
+    let has_stalled = |evidence: &Evidence| Signals::of(evidence).has_stalled();
+    let held_back = going_on(attack(6.0, stalled));
+    assert!(has_stalled(&held_back));
+    assert_eq!(judge(&held_back).verdict, Verdict::Bounded);
+
+    let by_the_path = behind_the_path(held_back);
+
+    assert!(!has_stalled(&by_the_path));
+    assert_eq!(judge(&by_the_path).verdict, Verdict::Slow);
+    assert!(has_stalled(&behind_windows(by_the_path.clone())), "windows hold the client back as well");
+    assert!(has_stalled(&Evidence { repeats: false, ..by_the_path }), "there is nothing more to send");
 }
 
 #[test]
