@@ -172,7 +172,9 @@ impl Bystanders {
         if is_open(&self.newcomer) {
             self.newcomer.connect_again(now);
             self.newcomer.ask(moment, now);
-            self.stream.iter_mut().for_each(|stream| stream.begin(moment));
+            if let Some(stream) = &mut self.stream {
+                stream.begin(moment);
+            }
         }
         if let Some(idle) = &mut self.idle {
             idle.ask(moment, now);
@@ -251,14 +253,11 @@ impl Bystanders {
             bystander.poll(&mut asking)?;
         }
         let is_answered = newcomer.poll(&mut asking)?;
-        let is_stream = match stream.as_mut().filter(|stream| stream.is_awaited()) {
-            Some(stream) => {
-                stream.look_at(&newcomer.client);
-                Some(stream.is_awaited())
-            }
-            None => None,
+        let has_enough = match stream.as_mut().filter(|stream| stream.is_awaited()) {
+            Some(stream) => stream.goes_on(&newcomer.client),
+            None => is_answered,
         };
-        if is_stream == Some(false) || (is_answered && is_stream.is_none()) {
+        if has_enough {
             // It has what it came for; a stream of its own would only keep the server busy.
             newcomer.client.disconnect();
         }

@@ -37,14 +37,16 @@ impl Stream {
         self.awaited.is_some()
     }
 
-    /// Looks at what the newcomer got.
-    pub(super) fn look_at(&mut self, newcomer: &HealthyClient) {
+    /// Whether the newcomer got enough to show that it goes on. It is then no longer awaited.
+    pub(super) fn goes_on(&mut self, newcomer: &HealthyClient) -> bool {
         let goes_on = newcomer.flowed_for() >= FLOWING || newcomer.received() >= self.enough;
         // One that has ended was not held up, but does not show that it goes on either.
         let has_ended = self.awaited == Some(Moment::During) && newcomer.is_left_answered();
-        if newcomer.asked().is_none() && (goes_on || has_ended) {
+        let is_enough = newcomer.asked().is_none() && (goes_on || has_ended);
+        if is_enough {
             self.note(true);
         }
+        is_enough
     }
 
     /// Waits no longer. What did not begin has not been answered, which is another matter.

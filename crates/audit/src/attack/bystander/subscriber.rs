@@ -1,8 +1,8 @@
 //! A subscriber: a healthy client that gets what the slow reader gets, where a publisher sends.
 //!
 //! It does what the slow reader does, and reads. What it gets while the slow reader's queues fill shows that the server serves several;
-//! if it gets nothing any more while the publisher is held back, the slow reader stops the others, too, although
-//! such a server may still reply to the questions of other clients.
+//! if it gets nothing any more while the publisher is held back, the slow reader stops the others, too, although such a server may still
+//! reply to the questions of other clients.
 
 use std::time::{Duration, Instant};
 
@@ -37,9 +37,8 @@ pub(in crate::attack) struct Subscriber {
 }
 
 impl Subscriber {
-    /// A subscriber beside the slow readers among `clients`, if the script has a publisher; it waits as long as the
-    /// `others`. `None` as well if the
-    /// server does not accept it, or closes another connection because of it: to the server it is the same client then.
+    /// A subscriber beside the slow readers among `clients`, if the script has a publisher; it waits as long as the `others`. `None` as
+    /// well if the server does not accept it, or closes another connection because of it: to the server it is the same client then.
     ///
     /// # Errors
     /// When another process listens at the address by now, or the audit is interrupted.
