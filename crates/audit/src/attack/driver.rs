@@ -209,12 +209,24 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
         }
     }
 
-    /// Lets the bystanders ask at this moment, and waits for their replies.
+    /// Lets the bystanders ask at this moment, and waits for their replies. A server may crash because the slow readers go, and still
+    /// have answered the question before: after it, the server is watched for a moment in any case.
     fn ask(&mut self, moment: Moment) -> Result<(), Error> {
         self.scene.ask(moment);
-        let mut looked = self.scene.now();
-        while !self.scene.are_answered()? {
+        let began = self.scene.now();
+        let mut looked = began;
+        loop {
+            let is_answered = self.scene.are_answered()?;
+            let is_watched = moment == Moment::During
+                || self.evidence.disconnect.is_some()
+                || self.scene.now() - began >= AFTERMATH;
+            if is_answered && is_watched {
+                return Ok(());
+            }
             self.check_stop()?;
+            if is_answered {
+                self.scene.wait(Until::Timeout, LOOK);
+            }
             if self.scene.now() - looked < LOOK || self.evidence.disconnect.is_some() {
                 continue;
             }
@@ -227,10 +239,9 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
                 Moment::After => {}
             }
             if self.has_crashed() {
-                break;
+                return Ok(());
             }
         }
-        Ok(())
     }
 
     fn has_crashed(&self) -> bool {
@@ -339,6 +350,10 @@ const MOST_POINTS: usize = 12_000;
 
 /// Growth of the server's memory that is tolerated during the drain.
 const MORE_WHILE_READING: u64 = 256 << 20;
+
+/// Time for which the exit of the server counts as a consequence of the slow readers' leaving: more than a thread waits for a busy
+/// processor.
+const AFTERMATH: Duration = Duration::from_millis(300);
 
 /// Time between two looks at the server while bystanders wait.
 const LOOK: Duration = Duration::from_millis(50);

@@ -366,6 +366,15 @@ fn a_crash_while_bystanders_wait_ends_the_wait() {
 }
 
 #[test]
+fn a_crash_after_the_answer_is_seen() {
+    let mut replay = Replay::of(recording("pauses-at-a-water-mark"));
+    replay.ends_while_asking = Some((Moment::After, Disconnect { t: 9.0, kind: DisconnectKind::Crashed }));
+    replay.answer_after = Duration::ZERO;
+
+    assert_eq!(replay.run().unwrap().0, Verdict::Crashes);
+}
+
+#[test]
 fn an_interruption_ends_the_wait_of_bystanders() {
     let stop = AtomicBool::new(false);
     let mut replay = Replay::of(recording("pauses-at-a-water-mark"));
