@@ -8,8 +8,7 @@ use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::Error;
-use crate::flood::FAR_FUTURE;
+use crate::{Error, FAR_FUTURE};
 
 /// Connects to `addr`. `within` is the connect timeout, more than 0.
 ///

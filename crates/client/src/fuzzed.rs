@@ -7,8 +7,8 @@ use std::sync::{Arc, OnceLock};
 
 use echoctl_proto::Framing;
 
+use crate::Totals;
 use crate::checker::Checker;
-use crate::flood::Totals;
 use crate::payload::{Pool, Recipe};
 
 /// Checks `input` as replies with every framing: each byte is counted once, and pieces of any size give the same result.

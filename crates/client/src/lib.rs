@@ -35,13 +35,20 @@ pub mod fuzzed;
 mod live;
 mod payload;
 mod ping;
+mod totals;
+
+use std::time::Duration;
 
 pub use checker::Fault;
 pub use connect::connect;
 pub use conversation::{Conversation, ConversationEnd, ConversationError, Replies, Sent};
 pub use error::Error;
 pub use flood::{
-    CloseKind, Config, Connection, Drain, Ending, Flood, Outcome, Phase, Rate, Reading, StopHandle, Totals,
+    CloseKind, Config, Connection, Drain, Ending, Flood, Outcome, Phase, Rate, Reading, StopHandle,
 };
 pub use live::LiveConnection;
 pub use ping::{Latencies, Ping, PingConfig, PingConnection, PingFault, PingOutcome, PingStopHandle};
+pub use totals::Totals;
+
+/// Stands for "no deadline" where a call needs one.
+const FAR_FUTURE: Duration = Duration::from_secs(365 * 24 * 3600);

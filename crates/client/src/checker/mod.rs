@@ -27,7 +27,7 @@ use memchr::memchr;
 pub use fault::Fault;
 
 use self::gaps::Gaps;
-use crate::flood::Totals;
+use crate::Totals;
 use crate::payload::{DIGITS, Frame, FrameStream, MAX_HEAD, Recipe};
 
 /// Checks the stream that comes back on one connection. Sans-IO: it accepts the bytes in pieces of any size.

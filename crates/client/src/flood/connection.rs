@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::consumer::READ_SIZE;
-use super::outcome::{Drain, Ending, Totals};
+use super::outcome::{Drain, Ending};
 use super::thread_buffer;
+use crate::Totals;
 use crate::live::{LiveConnection, LiveCounters};
 
 /// One connection of a flood. On Unix its socket can be borrowed (`AsFd`), to query the kernel.
@@ -200,3 +200,6 @@ impl std::os::windows::io::AsSocket for Connection {
         self.stream.as_socket()
     }
 }
+
+/// Bytes per read: enough to make the cost of the system call negligible, and half of a common L2 cache.
+pub(crate) const READ_SIZE: usize = 128 * 1024;

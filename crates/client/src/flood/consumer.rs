@@ -11,13 +11,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::config::Config;
-use super::connection::{Connection, Phase};
+use super::connection::{Connection, Phase, READ_SIZE};
 use super::outcome::{CloseKind, Drain, Ending};
 use super::pacer::Pacer;
-use super::producer::{FAR_FUTURE, YIELD_EVERY, sleep_or_change};
+use super::producer::{YIELD_EVERY, sleep_or_change};
 use super::progress::Progress;
 use super::schedule::ReadMode;
 use super::thread_buffer;
+use crate::FAR_FUTURE;
 use crate::checker::{Checker, Fault};
 use crate::live::LiveConnection;
 
@@ -224,6 +225,3 @@ enum Step {
     /// Read nothing until then.
     Wait(Instant),
 }
-
-/// Bytes per read: enough to make the cost of the system call negligible, and half of a common L2 cache.
-pub(crate) const READ_SIZE: usize = 128 * 1024;

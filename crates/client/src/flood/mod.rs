@@ -22,8 +22,7 @@ use tokio::task::JoinSet;
 
 pub use self::config::{Config, Rate, Reading};
 pub use self::connection::{Connection, Phase};
-pub use self::outcome::{CloseKind, Drain, Ending, Outcome, Totals};
-pub(crate) use self::producer::FAR_FUTURE;
+pub use self::outcome::{CloseKind, Drain, Ending, Outcome};
 
 use self::consumer::Consumer;
 use self::pacer::Pacer;
@@ -34,6 +33,7 @@ use crate::connect::{ConnectTimer, refuse_itself};
 use crate::error::Error;
 use crate::live::LiveConnection;
 use crate::payload::{Pool, Recipe};
+use crate::{FAR_FUTURE, Totals};
 
 /// Connections to one server, ready to send.
 ///

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::watch;
 
@@ -143,6 +143,3 @@ pub(crate) async fn sleep_or_change(due: Instant, phases: &mut watch::Receiver<P
 /// Reads or writes without a wait before the task yields to the others of its thread: 1 MiB with the default size, 4
 /// MiB at full speed, a millisecond or less.
 pub(crate) const YIELD_EVERY: u32 = 16;
-
-/// Stands for "no deadline" where a call needs one.
-pub(crate) const FAR_FUTURE: Duration = Duration::from_secs(365 * 24 * 3600);
