@@ -69,3 +69,26 @@ const UNCHANGED_FOR: Duration = Duration::from_millis(1500);
 
 /// Bytes: a class writes its state twice per second, for which it needs a page now and then.
 const STILL: u64 = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_more_descriptor_is_not_as_before() {
+        let before = Resources::default();
+        let after = Resources { descriptors: before.descriptors + 1, ..before };
+
+        assert!(is_as_before(&before, &before, Threads::AsBefore));
+        assert!(!is_as_before(&after, &before, Threads::AnyNumber));
+    }
+
+    #[test]
+    fn threads_count_where_they_may_not_differ() {
+        let before = Resources::default();
+        let after = Resources { threads: before.threads + 1, ..before };
+
+        assert!(!is_as_before(&after, &before, Threads::AsBefore));
+        assert!(is_as_before(&after, &before, Threads::AnyNumber));
+    }
+}

@@ -11,7 +11,8 @@ use echoctl_record::Verdict;
 
 use super::chosen::Chosen;
 use super::client::ClientArgs;
-use super::destination::{Destination, Start};
+use super::destination::Destination;
+use super::start::Start;
 use super::stimulus::StimulusArgs;
 use super::tls_args::TlsArgs;
 use super::verdict_files::VerdictArgs;

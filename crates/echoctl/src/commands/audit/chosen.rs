@@ -10,8 +10,9 @@ use echoctl_verdict::Advice;
 
 use super::answer::Answer;
 use super::client;
-use super::destination::{Destination, Start};
+use super::destination::Destination;
 use super::failure::failure;
+use super::start::Start;
 use super::suggestion::Suggestion;
 use super::url::Scheme;
 use crate::commands::advice;

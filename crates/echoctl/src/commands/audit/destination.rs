@@ -6,6 +6,7 @@ use std::path::Path;
 use echoctl_audit::Transport;
 use echoctl_observe::ServerAddr;
 
+use super::start::Start;
 use super::url::{Scheme, Url};
 use crate::address;
 use crate::exit::Failure;
@@ -22,13 +23,6 @@ pub(super) enum Destination {
     Unix(ServerAddr),
     /// A Unix socket in a folder of its own.
     FreshUnix,
-}
-
-/// Whether the server runs, or the audit starts it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Start {
-    Running,
-    ByCommand,
 }
 
 impl Destination {

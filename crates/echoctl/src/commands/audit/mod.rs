@@ -19,6 +19,7 @@ mod remedies;
 mod sarif;
 mod server;
 mod source_file;
+mod start;
 mod stimulus;
 mod suggestion;
 mod summary;

@@ -8,8 +8,9 @@ use echoctl_observe::ServerAddr;
 use echoctl_trial::spawn::{Launch, ListenAt, Target};
 
 use super::args::Args;
-use super::destination::{Destination, Start};
+use super::destination::Destination;
 use super::failure::failure;
+use super::start::Start;
 use crate::cli::called;
 use crate::commands::supervise;
 use crate::exit::Failure;

@@ -9,7 +9,7 @@
 
 use std::fmt;
 
-use super::destination::Start;
+use super::start::Start;
 
 /// A URL.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,8 +7,9 @@ use clap::{ArgAction, Args};
 use echoctl_audit::{Grpc, Preset, Script, SendMode, Stimulus};
 
 use super::chosen::{Chosen, Source};
-use super::destination::{Destination, Start};
+use super::destination::Destination;
 use super::http_args::{HttpArgs, payload};
+use super::start::Start;
 use super::url::Scheme;
 use crate::exit::{Exit, Failure};
 use crate::values::Named;

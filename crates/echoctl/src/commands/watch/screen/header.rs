@@ -9,7 +9,6 @@ use ratatui_core::text::{Line, Span};
 
 use super::cause::label;
 use super::fit::{draw_line, process, width, wrapped};
-use super::instrument::Motion;
 use super::reading::{Entry, Reading};
 use super::theme::{STRONG, Theme, USUAL, WEAK};
 
@@ -27,6 +26,13 @@ enum Emphasis {
     Usual,
     Weak,
     Culprit,
+}
+
+/// Whether figures change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Motion {
+    Live,
+    Frozen,
 }
 
 impl Header {

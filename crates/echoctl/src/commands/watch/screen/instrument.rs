@@ -18,7 +18,7 @@ use super::detail::Detail;
 use super::filter::Filter;
 use super::fit::draw_line;
 use super::footer;
-use super::header::Header;
+use super::header::{Header, Motion};
 use super::help;
 use super::history::Histories;
 use super::list::List;
@@ -66,13 +66,6 @@ enum View {
     },
     /// A page, and what Esc returns to.
     Page(Page, Box<View>),
-}
-
-/// Whether figures change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Motion {
-    Live,
-    Frozen,
 }
 
 /// What the caller has to do after a key.
