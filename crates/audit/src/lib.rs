@@ -6,6 +6,7 @@
 //! This crate collects evidence. The rule that turns it into a verdict is [`echoctl_verdict::audit::judge`].
 
 mod attack;
+mod cell;
 mod error;
 mod marks;
 mod preset;

@@ -13,7 +13,7 @@
 use echoctl_record::EchoFault;
 
 use super::stimulus_stream::StimulusStream;
-use crate::marks::{STAMP, Stamp};
+use crate::cell::{STAMP, Stamp};
 
 /// What is known about a server before its replies are compared.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -236,7 +236,7 @@ const SEARCHED: usize = 512 << 10;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::marks::Mark;
+    use crate::cell::Mark;
     use crate::script::{Part, Payload, SendMode};
 
     /// Lines of 1 KiB, marked.

@@ -47,7 +47,8 @@ pub use connector::Permitted;
 pub use frozen::{ClientFailure, FreezeAfter, FrozenClient};
 pub use stalls::StallOutcome;
 
-use crate::marks::{Mark, Marks};
+use crate::cell::Mark;
+use crate::marks::Marks;
 use crate::protocol::Protocol;
 use crate::script::{Script, SendMode, Transport};
 use crate::{Error, Http2Error, TlsError, TlsPeer, Trust};

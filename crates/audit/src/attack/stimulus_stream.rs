@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::marks::{DIGITS, Digits, STAMP, Stamp};
+use crate::cell::{DIGITS, Digits, STAMP, Stamp};
 use crate::script::SendMode;
 
 /// What the senders send. All connections share it, because it may be large.
@@ -116,7 +116,7 @@ pub(super) const WRITE: usize = 64 << 10;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::marks::Mark;
+    use crate::cell::Mark;
     use crate::script::{Part, Payload};
 
     fn repeated(text: &str) -> StimulusStream {

@@ -31,7 +31,7 @@ pub use step::{Publisher, Step};
 pub use stimulus::{SendMode, Stimulus};
 
 use crate::ScriptError;
-use crate::marks::Mark;
+use crate::cell::Mark;
 
 /// What is sent to a server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,7 +14,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::ScriptError;
-use crate::marks::{CELL, Digits, Mark};
+use crate::cell::{CELL, Digits, Mark};
 
 /// Bytes to send or to wait for.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

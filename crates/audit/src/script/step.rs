@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Payload;
 use crate::ScriptError;
-use crate::marks::Mark;
+use crate::cell::Mark;
 
 /// One step: send, then wait for an answer. Either may be omitted.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
