@@ -27,39 +27,30 @@ fn an_alert_fires_for_memory_that_grows_for_a_stalled_client() {
     let (bounded, unbounded) = (server("await"), server("off"));
     let watch = exporter(&["watch"]);
     let prometheus = Prometheus::start(folder.path(), &[watch.addr, bounded.metrics(), unbounded.metrics()]);
-    // The client that waits has been stalled for as long as the other one, or for longer.
     let _held_back = never_reads(bounded.addr);
     prometheus.until(&stalled(&bounded), |values| values.iter().all(|value| *value == 1.0));
     let _buffered = never_reads(unbounded.addr);
 
-    let firing = eventually("the alert fires", || {
-        let alerts = prometheus.alerts(ALERT);
-        let fires = |alert: &Value| {
-            alert["state"] == "firing" && alert["labels"]["listen"] == unbounded.addr.to_string()
-        };
-        alerts.iter().any(fires).then_some(alerts)
-    });
+    let fires =
+        |alert: &Value| alert["state"] == "firing" && alert["labels"]["listen"] == unbounded.addr.to_string();
+    let alert = eventually("the alert fires", || prometheus.alerts(ALERT).into_iter().find(fires));
 
+    let labels = &alert["labels"];
+    assert_eq!((&labels["process"], &labels["severity"]), (&"echoctl".into(), &"critical".into()));
+    assert_eq!(
+        alert["annotations"]["summary"],
+        format!("echoctl ({}) buffers what clients do not read (1 stalled)", unbounded.addr)
+    );
+    // On a busy machine a stall may be interrupted. One that lasts for as long as the rule looks back would be enough for an alert.
+    prometheus.until(&format!("min_over_time({}[10s])", stalled(&bounded)), |values| {
+        values.iter().all(|value| *value == 1.0)
+    });
     // The watch of the host also sees the servers of other tests.
-    let own = [bounded.addr, unbounded.addr].map(|addr| addr.to_string());
-    for alert in firing.iter().filter(|alert| own.iter().any(|addr| alert["labels"]["listen"] == *addr)) {
-        let labels = &alert["labels"];
-        assert_eq!(
-            labels["listen"],
-            unbounded.addr.to_string(),
-            "only the server without backpressure: {firing:#?}"
-        );
-        assert_eq!((&labels["process"], &labels["severity"]), (&"echoctl".into(), &"critical".into()));
-        let summary = alert["annotations"]["summary"].as_str().unwrap();
-        assert_eq!(
-            summary,
-            format!("echoctl ({}) buffers what clients do not read (1 stalled)", unbounded.addr)
-        );
-    }
-    let still = prometheus.query(&format!("min_over_time({}[5s])", stalled(&bounded)));
+    let alerts = prometheus.alerts(ALERT);
+    let waits = bounded.addr.to_string();
     assert!(
-        !still.is_empty() && still.iter().all(|value| *value == 1.0),
-        "the other client is still stalled: {still:?}"
+        alerts.iter().all(|alert| alert["labels"]["listen"] != waits),
+        "it makes its client wait: {alerts:#?}"
     );
     let up = prometheus.query("up");
     assert!(up.len() == 3 && up.iter().all(|value| *value == 1.0), "every scrape succeeds: {up:?}");
