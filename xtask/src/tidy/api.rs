@@ -4,8 +4,10 @@
 //!   something that is: what has no user is not an interface.
 //! - No public function returns `Result<_, String>`: a caller cannot match on a sentence.
 
+use std::collections::HashSet;
+
 use super::Finding;
-use super::source::{Source, has_word};
+use super::source::has_word;
 use super::tree::{File, Tree};
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
@@ -17,20 +19,17 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
 fn unused(tree: &Tree, lib: &File) -> Vec<Finding> {
     let inside = lib.path.trim_end_matches("lib.rs");
     let name = format!("echoctl_{}", lib.member());
-    let users: Vec<String> = tree
-        .rust()
-        .filter(|file| !file.path.starts_with(inside) && file.text.contains(&name))
-        .map(|file| Source::of(&file.text).lines().map(|(_, line)| format!("{line}\n")).collect())
-        .collect();
-    let offered: Vec<String> =
-        tree.rust().filter(|file| file.path.starts_with(inside)).flat_map(offered).collect();
+    let users = tree.rust().filter(|file| !file.path.starts_with(inside) && file.text.contains(&name));
+    let used: HashSet<&str> =
+        users.flat_map(|file| file.source().lines()).flat_map(|(_, line)| names(line)).collect();
+    let offered: HashSet<&str> =
+        tree.rust().filter(|file| file.path.starts_with(inside)).flat_map(offered).flat_map(names).collect();
     let is_used = |name: &str| {
         let is_type =
             name.contains(|c: char| c.is_lowercase()) && name.starts_with(|c: char| c.is_uppercase());
-        users.iter().any(|user| has_word(user, name))
-            || is_type && offered.iter().any(|line| has_word(line, name))
+        used.contains(name) || is_type && offered.contains(name)
     };
-    let unused = exports(&lib.text).into_iter().filter(|(_, name)| !is_used(name));
+    let unused = exports(lib).into_iter().filter(|(_, name)| !is_used(name));
     let finding = |(number, name): (usize, String)| {
         let what = format!("no other crate uses `{name}`");
         Finding::new(&lib.path, number, what, "make it `pub(crate)`, or delete it if nothing else uses it")
@@ -38,9 +37,14 @@ fn unused(tree: &Tree, lib: &File) -> Vec<Finding> {
     unused.map(finding).collect()
 }
 
+/// The names in a line of code.
+fn names(line: &str) -> impl Iterator<Item = &str> {
+    line.split(|c: char| !c.is_alphanumeric() && c != '_')
+}
+
 /// The signatures, fields, variants and errors in which a public type of the file may be met without its name.
-fn offered(file: &File) -> Vec<String> {
-    let source = Source::of(&file.text);
+fn offered(file: &File) -> Vec<&str> {
+    let source = file.source();
     let (mut offered, mut in_signature, mut in_enum) = (Vec::new(), false, false);
     for (_, line) in source.without_tests() {
         let trimmed = line.trim_start();
@@ -50,7 +54,7 @@ fn offered(file: &File) -> Vec<String> {
         let is_definition =
             ["pub use", "pub struct", "pub enum"].iter().any(|start| trimmed.starts_with(start));
         if (is_public || in_signature || in_enum || trimmed.starts_with("type ")) && !is_definition {
-            offered.push(line.to_owned());
+            offered.push(line);
         }
         in_signature = in_signature && !line.ends_with(['{', ';', '}']);
     }
@@ -58,9 +62,9 @@ fn offered(file: &File) -> Vec<String> {
 }
 
 /// The names that a `lib.rs` exports with `pub use`, with their lines.
-fn exports(text: &str) -> Vec<(usize, String)> {
+fn exports(lib: &File) -> Vec<(usize, String)> {
     let (mut names, mut in_list) = (Vec::new(), false);
-    for (number, line) in Source::of(text).lines() {
+    for (number, line) in lib.source().lines() {
         let Some(rest) = line.strip_prefix("pub use ").or(in_list.then_some(line)) else { continue };
         in_list = !rest.contains(';');
         let list = rest.rsplit_once('{').map_or(rest, |(_, list)| list);
@@ -77,7 +81,7 @@ fn exports(text: &str) -> Vec<(usize, String)> {
 }
 
 fn untyped_errors(file: &File) -> Vec<Finding> {
-    let source = Source::of(&file.text);
+    let source = file.source();
     let lines: Vec<(usize, &str)> = source.without_tests().collect();
     let mut findings = Vec::new();
     for (at, (number, line)) in lines.iter().enumerate() {

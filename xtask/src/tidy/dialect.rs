@@ -4,12 +4,15 @@
 //! not follow is written `!a|b`; one that must not be among the five before, `^a|b`. Names in code are ignored, and so is
 //! text in backticks, such as the phrases in this file.
 
+use std::collections::HashMap;
+
 use super::Finding;
 use super::text::{Token, tokens};
 use super::tree::{File, Tree};
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
-    tree.files().iter().filter(|file| is_read(file)).flat_map(findings).collect()
+    let phrases = by_first_word();
+    tree.files().iter().filter(|file| is_read(file)).flat_map(|file| findings(file, &phrases)).collect()
 }
 
 fn is_read(file: &File) -> bool {
@@ -17,12 +20,28 @@ fn is_read(file: &File) -> bool {
     is_schema || [".rs", ".md", ".toml"].iter().any(|end| file.path.ends_with(end))
 }
 
-fn findings(file: &File) -> Vec<Finding> {
+/// What is written, and what to write instead.
+type Phrase = (&'static str, &'static str);
+
+/// The phrases that may begin with a word.
+fn by_first_word() -> HashMap<&'static str, Vec<&'static Phrase>> {
+    let mut phrases: HashMap<_, Vec<_>> = HashMap::new();
+    for phrase in PHRASES {
+        let mut patterns = phrase.0.trim_matches('`').split(' ');
+        let first = patterns.find(|pattern| !pattern.starts_with('^')).unwrap_or_default();
+        for word in first.split('|') {
+            phrases.entry(word).or_default().push(phrase);
+        }
+    }
+    phrases
+}
+
+fn findings(file: &File, phrases: &HashMap<&str, Vec<&Phrase>>) -> Vec<Finding> {
     let tokens = tokens(file);
     let mut findings = Vec::new();
     for at in 0..tokens.len() {
-        let listed =
-            PHRASES.iter().filter_map(|(phrase, better)| Some((matched(phrase, &tokens, at)?, *better)));
+        let begun = phrases.get(tokens[at].text.as_str()).into_iter().flatten();
+        let listed = begun.filter_map(|(phrase, better)| Some((matched(phrase, &tokens, at)?, *better)));
         let free = free_relative(&tokens, at).map(|length| (length, FREE_RELATIVE));
         let each = distributive(&tokens, at).map(|length| (length, DISTRIBUTIVE));
         if let Some((length, better)) = listed.chain(free).chain(each).next() {
@@ -117,8 +136,8 @@ const COUNTED: &str = "connection|line|frame|thread|core|crate|file|process|peer
                        command|request|reply|lesson|worker|sample|byte|row|page|commit|case|name|step|call|run|\
                        processor|cpu|host|table|target|kind|reader|producer|consumer|place|policy|side";
 
-/// Phrases, each with what to write instead.
-const PHRASES: &[(&str, &str)] = &[
+/// Each begins with a word, or with one of several.
+const PHRASES: &[Phrase] = &[
     (
         "`^not|ever|quite|nearly so many|much|often !as|that|better|the|so|more|easier`",
         "a number noun: number of, maximum, interval, this much",

@@ -4,7 +4,6 @@
 //! blank lines are not counted: a limit must not make a file harder to read.
 
 use super::Finding;
-use super::source::Source;
 use super::tree::{File, Tree};
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
@@ -25,7 +24,7 @@ fn length(file: &File) -> Option<Finding> {
     if file.path.ends_with("/tests.rs") {
         return None;
     }
-    let source = Source::of(&file.text);
+    let source = file.source();
     let mut code = source.lines().filter(|(_, line)| !line.trim().is_empty());
     let (number, _) = code.nth(LONGEST)?;
     let what = format!("{} lines of code exceed the limit of {LONGEST}", LONGEST + 1 + code.count());

@@ -7,7 +7,7 @@
 //!   block. The list makes a new one a decision, not an accident.
 
 use super::Finding;
-use super::source::{Source, has_word};
+use super::source::has_word;
 use super::tree::{File, Tree};
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
@@ -22,7 +22,7 @@ fn printing(file: &File) -> Vec<Finding> {
         return Vec::new();
     }
     let mut findings = Vec::new();
-    for (number, line) in Source::of(&file.text).without_tests() {
+    for (number, line) in file.source().without_tests() {
         if let Some(word) = PRINTING.iter().find(|word| has_word(line, word)) {
             let what = format!("`{word}` in {}, a library", file.member());
             let remedy = "return data or call a callback; only echoctl prints";
@@ -38,7 +38,7 @@ fn past_the_edge(file: &File) -> Vec<Finding> {
         return Vec::new();
     }
     let mut findings = Vec::new();
-    for (number, line) in Source::of(&file.text).without_tests() {
+    for (number, line) in file.source().without_tests() {
         // Any code may check whether a stream is a terminal.
         let asked = STREAMS
             .iter()
@@ -56,7 +56,7 @@ fn unsafe_code(file: &File) -> Vec<Finding> {
     let allowed = UNSAFE.iter().any(|module| file.path.starts_with(module));
     let text: Vec<&str> = file.text.lines().collect();
     let mut findings = Vec::new();
-    for (number, line) in Source::of(&file.text).lines() {
+    for (number, line) in file.source().lines() {
         let code = has_word(line, "unsafe") || has_word(line, "allow(unsafe_code)");
         if code && !allowed {
             let what = "`unsafe` outside the modules that wrap kernel calls";

@@ -33,7 +33,7 @@ mod source;
 mod text;
 mod tree;
 
-use std::fmt;
+use std::{fmt, thread};
 
 use anyhow::{Result, bail};
 
@@ -42,7 +42,13 @@ use tree::Tree;
 
 pub(crate) fn run() -> Result<()> {
     let tree = Tree::read(process::root())?;
-    let findings: Vec<Finding> = RULES.iter().flat_map(|rule| rule(&tree)).collect();
+    let findings: Vec<Finding> = thread::scope(|scope| {
+        let rules = RULES.map(|rule| {
+            let tree = &tree;
+            scope.spawn(move || rule(tree))
+        });
+        rules.into_iter().flat_map(|rule| rule.join().expect("no rule panics")).collect()
+    });
     for finding in &findings {
         println!("{finding}");
     }

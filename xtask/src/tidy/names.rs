@@ -1,7 +1,6 @@
 //! Names of tests: a name states what is true, in at most [`LONGEST`] characters. The reason belongs in a comment.
 
 use super::Finding;
-use super::source::Source;
 use super::tree::{File, Tree};
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
@@ -9,7 +8,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
 }
 
 fn long_names(file: &File) -> Vec<Finding> {
-    let source = Source::of(&file.text);
+    let source = file.source();
     let names = source.lines().filter_map(|(number, line)| Some((number, function(line)?)));
     let long = names.filter(|(_, name)| name.len() > LONGEST);
     let finding = |(number, name): (usize, &str)| {

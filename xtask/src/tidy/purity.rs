@@ -3,13 +3,13 @@
 //! So its sources, tests included, use no runtime, socket, file, thread or clock, and its manifest has no such dependency.
 
 use super::Finding;
-use super::source::{Source, has_word};
+use super::source::has_word;
 use super::tree::Tree;
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in tree.rust().filter(|file| file.path.starts_with("crates/proto/")) {
-        for (number, line) in Source::of(&file.text).lines() {
+        for (number, line) in file.source().lines() {
             for (word, what) in FORBIDDEN.iter().filter(|(word, _)| has_word(line, word)) {
                 let what = format!("`{word}` in proto, which must have no {what}");
                 let remedy = "pass bytes and times as arguments; do the rest in server or client";

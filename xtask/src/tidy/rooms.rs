@@ -5,7 +5,7 @@
 //! - A **verdict** is chosen in one crate. Others may match on it, and none may make one.
 
 use super::Finding;
-use super::source::{Source, has_word};
+use super::source::has_word;
 use super::tree::{File, Tree};
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
@@ -22,7 +22,7 @@ fn flags(file: &File) -> Vec<Finding> {
     if file.member() == "echoctl" || is_listed(&FLAGS, file) {
         return Vec::new();
     }
-    let source = Source::of(&file.text);
+    let source = file.source();
     let literals = source.literals_without_tests().filter_map(|(number, text)| Some((number, flag(text)?)));
     let finding = |(number, flag): (usize, &str)| {
         let what = format!("`{flag}` in a text of {}, a library", file.member());
@@ -59,7 +59,7 @@ fn kernel(file: &File) -> Vec<Finding> {
     if file.member() == "observe" || is_listed(&KERNEL, file) {
         return Vec::new();
     }
-    let source = Source::of(&file.text);
+    let source = file.source();
     let calls = source.without_tests().filter_map(|(number, line)| {
         Some((number, ["libc::", "getsockopt"].into_iter().find(|word| has_word(line, word))?))
     });
@@ -87,7 +87,7 @@ fn verdicts(file: &File) -> Vec<Finding> {
     if ["verdict", "record"].contains(&file.member()) {
         return Vec::new();
     }
-    let source = Source::of(&file.text);
+    let source = file.source();
     let made =
         source.without_tests().filter(|(_, line)| has_word(line, "Judgement {") && !line.contains("impl"));
     let finding = |(number, _)| {

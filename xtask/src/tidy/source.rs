@@ -9,6 +9,7 @@
 //! characters, and that `'a` without a second quote is a lifetime. It does not parse.
 
 /// The code and the literals of one file, line by line.
+#[derive(Debug)]
 pub(super) struct Source {
     code: Vec<String>,
     literals: Vec<String>,
@@ -60,11 +61,6 @@ pub(super) fn has_word(code: &str, word: &str) -> bool {
         let grows_right = word.ends_with(is_name) && code[at + word.len()..].starts_with(is_name);
         !(grows_left || grows_right)
     })
-}
-
-/// The text with comments and literals replaced by blanks.
-pub(super) fn blanked(text: &str) -> String {
-    only(Kind::Code, text)
 }
 
 #[derive(PartialEq)]
@@ -168,7 +164,7 @@ mod tests {
     use super::*;
 
     fn code(text: &str) -> String {
-        blanked(text).split_whitespace().collect::<Vec<_>>().join(" ")
+        only(Kind::Code, text).split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     #[test]

@@ -9,7 +9,6 @@
 //! Code ends a phrase, and so does a punctuation mark; the end of a line does not. Text in backticks is one token without
 //! meaning, since it may be a name chosen elsewhere.
 
-use super::source::blanked;
 use super::tree::File;
 
 /// A word in lower case, or a mark: any character that is not part of a word.
@@ -28,7 +27,7 @@ impl Token {
 
 /// The tokens of a file.
 pub(super) fn tokens(file: &File) -> Vec<Token> {
-    let text = if file.path.ends_with(".rs") { prose_of_rust(&file.text) } else { file.text.clone() };
+    let text = if file.path.ends_with(".rs") { prose_of_rust(file) } else { file.text.clone() };
     let chars: Vec<char> = text.chars().collect();
     let (mut tokens, mut line, mut at) = (Vec::new(), 1, 0);
     while let Some(&first) = chars.get(at) {
@@ -81,10 +80,9 @@ fn line_is_empty(rest: &[char]) -> bool {
 }
 
 /// The comments and literals, with each character of code replaced by [`CODE`], and without the leaders of comments.
-fn prose_of_rust(text: &str) -> String {
-    let code = blanked(text);
-    let mut out = String::with_capacity(text.len());
-    for (line, code) in text.lines().zip(code.lines()) {
+fn prose_of_rust(file: &File) -> String {
+    let mut out = String::with_capacity(file.text.len());
+    for (line, (_, code)) in file.text.lines().zip(file.source().lines()) {
         let is_code = |code: char| !code.is_whitespace();
         let prose: String =
             line.chars().zip(code.chars()).map(|(c, code)| if is_code(code) { '\u{1}' } else { c }).collect();

@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
+
+use super::source::Source;
 
 /// The files of the workspace, sorted by path.
 #[derive(Debug, Default)]
@@ -23,7 +26,7 @@ impl Tree {
     /// A tree of the given paths and texts.
     #[cfg(test)]
     pub(super) fn of(files: &[(&str, &str)]) -> Tree {
-        let file = |&(path, text): &(&str, &str)| File { path: path.to_owned(), text: text.to_owned() };
+        let file = |&(path, text): &(&str, &str)| File::new(path.to_owned(), text.to_owned());
         Tree { files: files.iter().map(file).collect() }
     }
 
@@ -64,7 +67,7 @@ impl Tree {
             if kind.is_file()
                 && let Ok(text) = fs::read_to_string(entry.path())
             {
-                self.files.push(File { path, text });
+                self.files.push(File::new(path, text));
             }
         }
         Ok(())
@@ -77,9 +80,19 @@ pub(super) struct File {
     /// From the root of the workspace, with `/`.
     pub(super) path: String,
     pub(super) text: String,
+    source: OnceLock<Source>,
 }
 
 impl File {
+    fn new(path: String, text: String) -> File {
+        File { path, text, source: OnceLock::new() }
+    }
+
+    /// Its text as Rust, which is taken apart once for all rules.
+    pub(super) fn source(&self) -> &Source {
+        self.source.get_or_init(|| Source::of(&self.text))
+    }
+
     /// The member that contains it, by directory: `proto`, `xtask`. Empty for files at the root.
     pub(super) fn member(&self) -> &str {
         let path = self.path.strip_prefix("crates/").unwrap_or(&self.path);
