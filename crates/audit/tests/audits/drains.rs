@@ -77,6 +77,19 @@ fn lost_bytes_are_waited_for_and_counted() {
 }
 
 #[test]
+fn what_a_server_does_not_read_is_not_lost() {
+    let (drain, lost) = drained(raw(), |stream| {
+        echo(stream, |offset, _| offset < 1 << 20);
+        // It reads no more, and keeps the connection.
+        loop {
+            std::thread::park();
+        }
+    });
+
+    assert_eq!((drain.stopped, drain.fault, lost), (StopReason::Quiet, None, Some(0)));
+}
+
+#[test]
 fn a_piece_that_is_sent_again_is_repeated() {
     let (drain, _) = drained(raw(), |stream| {
         echo(stream, |offset, piece| {

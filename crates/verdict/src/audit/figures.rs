@@ -43,7 +43,7 @@ pub struct Figures {
     pub moved_while_stalled: u64,
     /// Duration of the attack.
     pub attack_seconds: f64,
-    /// Bytes that were never echoed, where the replies were drained to their end.
+    /// Bytes that the server read and never echoed, where the replies were drained to their end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost: Option<u64>,
 }
@@ -86,14 +86,17 @@ pub fn expected_echo(evidence: &Evidence) -> Option<u64> {
     Some(last.produced.saturating_sub(unfinished))
 }
 
-/// Bytes that an echo server did not send back, if its replies were drained until nothing more came.
+/// Bytes that an echo server has read and did not send back, if its replies were drained until nothing more came.
 fn lost(evidence: &Evidence) -> Option<u64> {
     let drain = evidence.drain.as_ref().filter(|_| evidence.disconnect.is_none())?;
-    let before = evidence.points.last()?.sample.consumed;
-    match drain.stopped {
-        StopReason::Complete | StopReason::Quiet => {
-            Some(expected_echo(evidence)?.saturating_sub(before.saturating_add(drain.bytes)))
-        }
-        StopReason::Closed | StopReason::Enough => None,
+    if matches!(drain.stopped, StopReason::Closed | StopReason::Enough) {
+        return None;
     }
+    let before_any_drain = evidence.points.iter().take_while(|point| !point.after_drain).last()?;
+    let returned = before_any_drain.sample.consumed.saturating_add(drain.bytes);
+    let missing = expected_echo(evidence)?.saturating_sub(returned);
+    // What it has not read may still be echoed.
+    let sent = evidence.points.last()?.sample.produced;
+    let unread = drain.server_read.map_or(0, |read| sent.saturating_sub(read));
+    Some(missing.saturating_sub(unread))
 }
