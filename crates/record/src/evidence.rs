@@ -61,6 +61,10 @@ pub struct Evidence {
     /// What happened to a client that reads, where the slow reader was disconnected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control: Option<Control>,
+    /// Bytes per second that a new client received which had sent nothing after its setup. Asked only where the server was still sending
+    /// when the draining stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unprompted: Option<u64>,
     /// The process that grew most, if several were measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grown_process: Option<GrownProcess>,

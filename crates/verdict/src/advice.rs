@@ -33,6 +33,8 @@ pub enum Advice {
     SendMuchMore,
     /// Send more, so that garbage is collected and a trend shows, or use a request with a larger reply.
     SendMoreForTrend,
+    /// Send once, or nothing: the server sends by itself.
+    AuditWhatItSends,
     /// Send less, so that draining finishes.
     SendLess,
     /// Read less or send more.

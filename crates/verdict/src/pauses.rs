@@ -36,6 +36,9 @@ pub(crate) fn own_movement(points: &[Point], moved: impl Fn(&Point) -> u64) -> O
         }
         bytes = moved(now);
         if t < prompted_until {
+            // A producer at a limited rate takes longer to fill the queues again, which have grown while they were drained.
+            prompted_until = prompted_until.max(t + GOES_ON);
+            since = since.max(t);
             continue;
         }
         if has_moved {
@@ -86,6 +89,9 @@ const MOVEMENT: u64 = 4096;
 
 /// Seconds after a drain in which a server does what the drain prompted: it fills the queues again.
 const AFTER_DRAIN: f64 = 1.0;
+
+/// Seconds from one such movement to the next: longer than the last steps in which a queue of the kernel fills.
+const GOES_ON: f64 = 0.5;
 
 #[cfg(test)]
 mod tests {
@@ -138,6 +144,16 @@ mod tests {
 
         assert!(is_about(own.last, 0.0) && is_about(own.quiet, 7.9), "{own:?}");
         assert!(own.before_drain.is_some_and(|point| is_about(point.sample.t, 3.9)), "{own:?}");
+    }
+
+    #[test]
+    fn a_slow_refill_after_a_drain_is_no_movement_of_its_own() {
+        // 4 MiB/s until the queues are full; after the drain they hold more.
+        let filled = |t: f64, seconds: f64| (t.clamp(0.0, seconds) * f64::from(4 << 20)) as u64;
+        let own = moving(12, true, |t| filled(t, 0.5) + filled(t - 3.9, 3.0));
+
+        assert!(is_about(own.longest_gap, 0.1), "{own:?}");
+        assert!(is_about(own.quiet, 3.4 + 5.1) && own.before_drain.is_some(), "{own:?}");
     }
 
     #[test]

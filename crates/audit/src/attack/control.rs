@@ -77,6 +77,22 @@ fn refuses_first_bytes(
     Ok(Some(ended.disconnected_at.is_some()))
 }
 
+/// Bytes per second that a client receives which sends nothing after its setup; `None` if the server cannot be reached.
+///
+/// It takes half a second in addition to the setup.
+///
+/// # Errors
+/// [`Error::Interrupted`], [`Error::ListenerChanged`].
+pub(super) fn listen(
+    script: &Script,
+    connector: &mut Connector<'_>,
+    stop: &AtomicBool,
+) -> Result<Option<u64>, Error> {
+    let Some(mut clients) = connect(script, connector)? else { return Ok(None) };
+    let heard = converse(&mut clients, Amount { bytes: 0, at_once: 0 }, u64::MAX, LISTENING, stop)?;
+    Ok(Some((heard.received as f64 / heard.seconds) as u64))
+}
+
 fn connect(script: &Script, connector: &mut Connector<'_>) -> Result<Option<Clients>, Error> {
     match Clients::connect(script, 1, Role::Reader, None, connector) {
         Ok(clients) => Ok(Some(clients)),
@@ -196,6 +212,9 @@ const UNANSWERED: Duration = Duration::from_millis(20);
 /// Seconds in which a server that refuses the first bytes disconnects their sender.
 const REFUSING: f64 = 0.5;
 
+/// Seconds in which a server that sends by itself shows its rate.
+const LISTENING: f64 = 0.5;
+
 /// First bytes without framing: more than a server needs to recognise its protocol, and less than any limit of input.
 const UNFRAMED: usize = 64;
 
@@ -271,6 +290,19 @@ mod tests {
         assert_eq!(ended.control.refuses_first_bytes, Some(true));
         assert_eq!(ended.control.first_text.as_deref(), Some("HTTP/1.1 400 Bad Request"));
         assert_eq!(ended.protocol, Some(Protocol::Http));
+    }
+
+    #[test]
+    fn only_a_server_that_sends_by_itself_is_heard() {
+        let hear = |addr| {
+            let stop = AtomicBool::new(false);
+            let deadline = Instant::now() + Duration::from_secs(30);
+            let mut connector = Connector::new(Destination::plain(addr), Permitted::Any, deadline, &stop);
+            listen(&Preset::Raw.script("127.0.0.1"), &mut connector, &stop).unwrap().unwrap()
+        };
+
+        assert_eq!(hear(server(|stream| echo(stream, usize::MAX))), 0);
+        assert!(hear(server(|mut stream| while stream.write_all(&[0; 4096]).is_ok() {})) > 1 << 20);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use echoctl_record::{Disconnect, DisconnectKind, Evidence, Point};
+use echoctl_record::{Disconnect, DisconnectKind, Evidence, Point, StopReason};
 use echoctl_trial::spawn::OutputWatch;
 use echoctl_verdict::audit;
 
@@ -198,12 +198,28 @@ impl Scene for LiveScene<'_> {
         evidence.out_of_memory = self.printed.as_ref().and_then(OutputWatch::out_of_memory);
         match evidence.disconnect {
             Some(end) if end.kind != DisconnectKind::Crashed => self.attack_a_reader(end, evidence),
-            _ => Ok(()),
+            Some(_) => Ok(()),
+            None => self.listen(evidence),
         }
     }
 }
 
 impl LiveScene<'_> {
+    /// Finds out how much of what was drained the server sends in any case. A subscriber's share of what is published is none of it, nor
+    /// is what a request over HTTP/2 begins.
+    fn listen(&mut self, evidence: &mut Evidence) -> Result<(), Error> {
+        let ControlPlan { script, timeout, stop, .. } = self.control;
+        let is_ongoing = evidence
+            .drain
+            .as_ref()
+            .is_some_and(|drain| drain.stopped == StopReason::Enough && drain.beyond_kernels() > 0);
+        if evidence.repeats && is_ongoing && script.publisher.is_none() && script.http2.is_none() {
+            self.connector.renew(Instant::now() + timeout);
+            evidence.unprompted = control::listen(script, &mut self.connector, stop)?;
+        }
+        Ok(())
+    }
+
     /// Does to a client that reads what was done to the slow reader that was disconnected.
     fn attack_a_reader(&mut self, end: Disconnect, evidence: &mut Evidence) -> Result<(), Error> {
         let ControlPlan { script, rate, warm_at, timeout, stop } = self.control;

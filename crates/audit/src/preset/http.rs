@@ -46,7 +46,7 @@ mod tests {
         let options = HttpOptions {
             host: "localhost".to_owned(),
             headers: vec![header("accept", "*/*"), header("X-A", "1"), header("X-A", "2")],
-            body: None,
+            ..HttpOptions::default()
         };
 
         let request =

@@ -1,8 +1,8 @@
-//! What requests over HTTP carry besides their path.
+//! What requests over HTTP and WebSockets carry besides their path.
 
 use crate::script::Payload;
 
-/// What requests over HTTP carry besides their path. Presets of other protocols have no use for it.
+/// What requests over HTTP and WebSockets carry besides their path. Presets of other protocols have no use for it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HttpOptions {
     /// The host that requests name, with its port.
@@ -11,6 +11,8 @@ pub struct HttpOptions {
     pub headers: Vec<(String, String)>,
     /// The body, which makes a GET a POST.
     pub body: Option<Payload>,
+    /// The message of a client over a WebSocket, in place of the preset's own.
+    pub message: Option<Payload>,
 }
 
 impl HttpOptions {

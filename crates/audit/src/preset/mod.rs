@@ -42,6 +42,8 @@ pub enum Preset {
     WebSocketText(String),
     /// A WebSocket client that receives the messages of another client.
     WebSocketSubscribe(String),
+    /// A WebSocket client that receives what the server sends by itself.
+    WebSocketReceive(String),
     /// Redis GETs of one value.
     RedisGet(String),
     /// A Redis subscriber and a publisher.
@@ -50,7 +52,7 @@ pub enum Preset {
 
 impl Preset {
     /// All presets.
-    pub const ALL: [PresetInfo; 13] = [
+    pub const ALL: [PresetInfo; 14] = [
         PresetInfo::new("echo", Argument::None, "lines of 1 KiB, echoed", |_| Preset::Echo),
         PresetInfo::new("raw", Argument::None, "bytes without framing, echoed", |_| Preset::Raw),
         PresetInfo::new("u16", Argument::None, "frames with a 2-byte length, echoed", |_| Preset::U16),
@@ -76,6 +78,12 @@ impl Preset {
             Argument::Path,
             "WebSocket messages sent by a second client",
             Preset::WebSocketSubscribe,
+        ),
+        PresetInfo::new(
+            "websocket-receive",
+            Argument::Path,
+            "WebSocket messages that the server sends",
+            Preset::WebSocketReceive,
         ),
         PresetInfo::new(
             "redis-get",
@@ -110,6 +118,7 @@ impl Preset {
             Preset::WebSocket(path) => websocket::echo(Kind::Binary, path, options),
             Preset::WebSocketText(path) => websocket::echo(Kind::Text, path, options),
             Preset::WebSocketSubscribe(path) => websocket::subscribe(path, options),
+            Preset::WebSocketReceive(path) => websocket::receive(path, options),
             Preset::RedisGet(key) => redis::get(key),
             Preset::RedisSubscribe(channel) => redis::subscribe(channel),
         }
@@ -125,7 +134,8 @@ impl Preset {
             | Preset::Http2Post(_)
             | Preset::WebSocket(_)
             | Preset::WebSocketText(_)
-            | Preset::WebSocketSubscribe(_) => true,
+            | Preset::WebSocketSubscribe(_)
+            | Preset::WebSocketReceive(_) => true,
             Preset::Echo | Preset::Raw | Preset::U16 | Preset::RedisGet(_) | Preset::RedisSubscribe(_) => {
                 false
             }
@@ -134,11 +144,18 @@ impl Preset {
 
     /// Whether its request over HTTP may have a body.
     pub fn has_body(&self) -> bool {
-        self.has_headers()
-            && !matches!(
-                self,
-                Preset::WebSocket(_) | Preset::WebSocketText(_) | Preset::WebSocketSubscribe(_)
-            )
+        self.has_headers() && !self.is_websocket()
+    }
+
+    /// Whether it is one of WebSocket, whose client may send a message.
+    pub fn is_websocket(&self) -> bool {
+        matches!(
+            self,
+            Preset::WebSocket(_)
+                | Preset::WebSocketText(_)
+                | Preset::WebSocketSubscribe(_)
+                | Preset::WebSocketReceive(_)
+        )
     }
 
     /// Whether it is one of HTTP/2.
@@ -159,6 +176,7 @@ impl Preset {
             Preset::WebSocket(path) => ("websocket", Some(path)),
             Preset::WebSocketText(path) => ("websocket-text", Some(path)),
             Preset::WebSocketSubscribe(path) => ("websocket-subscribe", Some(path)),
+            Preset::WebSocketReceive(path) => ("websocket-receive", Some(path)),
             Preset::RedisGet(key) => ("redis-get", Some(key)),
             Preset::RedisSubscribe(channel) => ("redis-subscribe", Some(channel)),
         }

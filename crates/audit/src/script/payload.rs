@@ -79,6 +79,11 @@ impl Payload {
         Payload { parts, mark: self.mark }
     }
 
+    /// Whether it has the same parts, marked or not.
+    pub(crate) fn is_like(&self, other: &Payload) -> bool {
+        self.parts == other.parts
+    }
+
     /// What it is marked with, if it is.
     pub(crate) fn mark(&self) -> Option<Mark> {
         self.mark

@@ -1,14 +1,15 @@
 //! Promise: at the end everything that is pending is read and checked, and the drain ends for a reason that is recorded.
 
-use std::io::{Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::AtomicBool;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use echoctl_audit::{AuditConfig, Preset, Script};
 use echoctl_record::{Drain, EchoFault, StopReason};
 use echoctl_testkit::server;
-use echoctl_verdict::audit::figures;
+use echoctl_verdict::audit::{Cause, figures};
 
 /// Attacks a server that runs `serve` for each connection, and returns what was drained, and the bytes that were lost.
 fn drained(script: Script, serve: impl Fn(&TcpStream) + Clone + Send + 'static) -> (Drain, Option<u64>) {
@@ -155,4 +156,23 @@ fn an_endless_reply_is_read_only_as_far_as_needed() {
     let (drain, lost) = drained(script, |mut stream| while stream.write_all(&[b'x'; 64 << 10]).is_ok() {});
 
     assert_eq!((drain.stopped, drain.damaged_at, lost), (StopReason::Enough, None, None));
+}
+
+#[test]
+fn a_feed_that_ignores_its_input_is_no_queue() {
+    // 8 MiB/s, of which the client gets what fits into the kernels' queues.
+    let addr = server(|stream| {
+        let mut input = stream.try_clone().unwrap();
+        thread::spawn(move || while let Ok(1..) = input.read(&mut [0; 64 << 10]) {});
+        stream.set_write_timeout(Some(Duration::from_millis(1))).unwrap();
+        let is_gone = |error: io::Error| !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+        while !(&stream).write(&[b'x'; 16 << 10]).is_err_and(is_gone) {
+            thread::sleep(Duration::from_millis(2));
+        }
+    });
+
+    let outcome = AuditConfig::new(addr, raw()).attack(&AtomicBool::new(false), &mut |_| {}).unwrap();
+
+    assert!(outcome.evidence.unprompted.is_some_and(|rate| rate > 0), "{:?}", outcome.judgement);
+    assert_eq!(outcome.judgement.cause, Cause::SendsByItself, "{}", outcome.judgement.reason);
 }

@@ -44,6 +44,9 @@ pub(super) fn text(advice: Advice) -> String {
             "send more, so that garbage is collected and a trend shows: --bytes 2GiB --for 60s; or send a request with a \
              larger reply"
         }
+        Advice::AuditWhatItSends => {
+            "audit what it sends by itself, with a request that is sent once: --request TEXT --once"
+        }
         Advice::SendLess => "send less, so that draining finishes: --bytes 64MiB",
         Advice::AddPressure => "read less or send more, with --no-read or a higher --rate",
         Advice::ShowMemory => {

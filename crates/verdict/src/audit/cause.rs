@@ -92,6 +92,8 @@ pub enum Cause {
     AnsweredOnce,
     /// It accepted its input and sent nothing back, and its memory is not visible.
     AcceptedUnseen,
+    /// It accepted its input, but sends without being asked, so that what was drained need not be replies.
+    SendsByItself,
     /// It accepted its input, and the kernels' queues hold its small replies.
     SmallReplies,
     /// It accepted its input, and its memory grew by a small part of it.
@@ -172,6 +174,7 @@ impl Cause {
             Cause::MayReuseMemory => doubt(Advice::AuditFreshProcess),
             Cause::RetainedUnsteadily | Cause::MarkedOrGarbage => doubt(Advice::SendMore),
             Cause::NotJoined => doubt(Advice::CheckSubscription),
+            Cause::SendsByItself => doubt(Advice::AuditWhatItSends),
             Cause::SmallReplies => doubt(Advice::SendMuchMore),
             Cause::RetainedAPart => doubt(Advice::SendMoreForTrend),
             Cause::DrainUnfinished => doubt(Advice::SendLess),

@@ -198,6 +198,11 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
         Cause::AcceptedUnseen => {
             format!("{accepted} and sent nothing back, but {memory}: it may retain everything")
         }
+        Cause::SendsByItself => format!(
+            "{accepted}, but it also sends without being asked ({} per second), so that what was drained at the end ({drained}) need not \
+             be replies",
+            Bytes(s.evidence.unprompted.unwrap_or(0))
+        ),
         Cause::SmallReplies => format!(
             "{accepted}, but its replies ({written}) are so small that they fit into the kernels' queues"
         ),

@@ -86,6 +86,7 @@ fn accepting(signals: &Signals) -> Cause {
         s if s.has_sent_nothing_on() => Cause::NotJoined,
         s if s.has_answered_once() => Cause::AnsweredOnce,
         s if s.growth().is_none() => Cause::AcceptedUnseen,
+        s if s.may_send_only_by_itself() => Cause::SendsByItself,
         s if s.replies_fit_the_kernels() => Cause::SmallReplies,
         s if s.may_retain() => Cause::RetainedAPart,
         s if s.evidence.drain.is_none() => Cause::AcceptedUndrained,

@@ -26,7 +26,10 @@ impl Question {
             // It begins as the publisher does: many protocols do not accept requests from a subscriber, as the slow reader is
             // one.
             let setup = script.publisher.as_ref().map_or(&script.setup, |publisher| &publisher.setup);
+            // A question that is the stimulus itself begins a stream, as that does.
+            let is_once = matches!(&script.stimulus.send, SendMode::Once(once) if once.is_like(send));
             return Some(Question {
+                is_once,
                 setup: setup.iter().map(|step| (bytes(&step.send), bytes(&step.expect))).collect(),
                 expected: bytes(expect),
                 ..Question::new(send.bytes())
@@ -125,6 +128,15 @@ mod tests {
         let once = Question::of(&Script::new(Stimulus::once("", Payload::text("GET")))).unwrap();
 
         assert!(once.is_once && once.is_stimulus);
+        let join = || Payload::text("JOIN");
+        let setup = vec![Step::ask(Payload::text("HELLO"), Payload::text("OK"))];
+        let asks = |send| Script {
+            setup: setup.clone(),
+            bystander: Some(Step { send: Some(send), expect: None }),
+            ..Script::new(Stimulus::once("", join()))
+        };
+        assert!(Question::of(&asks(join())).unwrap().is_once);
+        assert!(!Question::of(&asks(Payload::text("PING"))).unwrap().is_once);
         assert!(!Question::of(&repeated(Payload::text("GET"))).unwrap().is_once);
     }
 

@@ -21,9 +21,7 @@ pub(super) fn over_tls(sent: &Chosen) -> Option<String> {
         (Some(scheme), _) => Some(changed(sent, None, Some(&url(scheme.inside_tls(), sent.to.path())?))),
         (None, source) => {
             let url = match source {
-                Source::Preset(
-                    Preset::WebSocket(_) | Preset::WebSocketText(_) | Preset::WebSocketSubscribe(_),
-                ) => url(Scheme::Wss, ""),
+                Source::Preset(preset) if preset.is_websocket() => url(Scheme::Wss, ""),
                 Source::Preset(preset) if preset.has_headers() => url(Scheme::Https, ""),
                 // Nothing was chosen, and most servers that speak TLS speak HTTP.
                 Source::Preset(_) if !sent.is_preset_given => url(Scheme::Https, "/"),
@@ -132,7 +130,8 @@ fn http_path(sent: &Chosen) -> &str {
             | Preset::Http2Post(path)
             | Preset::WebSocket(path)
             | Preset::WebSocketText(path)
-            | Preset::WebSocketSubscribe(path),
+            | Preset::WebSocketSubscribe(path)
+            | Preset::WebSocketReceive(path),
         ) => path,
         _ => "/",
     }

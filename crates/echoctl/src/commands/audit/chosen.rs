@@ -28,6 +28,7 @@ pub(super) struct Chosen {
     pub(super) start: Start,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Option<Payload>,
+    pub(super) message: Option<Payload>,
     pub(super) streams: Option<u32>,
     pub(super) stall: Option<Stall>,
 }
@@ -63,6 +64,7 @@ impl Chosen {
             start,
             headers: Vec::new(),
             body: None,
+            message: None,
             streams: None,
             stall: None,
         })
@@ -107,6 +109,7 @@ impl Chosen {
                 host: host.to_owned(),
                 headers: self.headers.clone(),
                 body: self.body.clone(),
+                message: self.message.clone(),
             }),
             Source::File(_, script) | Source::Request(script) => Script::clone(script),
             Source::Call(call) => self.call(call, host),
@@ -227,7 +230,10 @@ impl Chosen {
             (_, Some(suggestion)) if suggestion.is_other_protocol => failure(error).hint(suggestion.line()),
             (
                 Source::Preset(
-                    Preset::WebSocket(path) | Preset::WebSocketText(path) | Preset::WebSocketSubscribe(path),
+                    Preset::WebSocket(path)
+                    | Preset::WebSocketText(path)
+                    | Preset::WebSocketSubscribe(path)
+                    | Preset::WebSocketReceive(path),
                 ),
                 _,
             ) => {

@@ -1,4 +1,4 @@
-//! The options for requests over HTTP, HTTP/2 and gRPC.
+//! The options for requests over HTTP, HTTP/2, gRPC and WebSockets.
 
 use std::path::Path;
 
@@ -48,10 +48,12 @@ pub(super) struct HttpArgs {
     #[arg(long, value_name = "METHOD", hide_short_help = true, conflicts_with_all = ["preset", "script", "request"])]
     pub(super) grpc: Option<String>,
 
-    /// Message of the call over gRPC [default: empty]
+    /// Message of a gRPC call or a WebSocket client
     ///
-    /// The bytes of one message, without their prefix; TEXT may contain the escapes of --request. It is sent once, or with --repeat
-    /// without end, to a method that accepts a stream of messages.
+    /// The bytes of one message, without prefix or frame; TEXT may contain the escapes of --request. Over gRPC it is empty by default.
+    /// It is sent once, or with --repeat without end: to a method that accepts a stream of messages, or to a WebSocket that answers each.
+    /// Over a WebSocket it is a text message, or a binary one with --preset websocket; with websocket-subscribe the second client sends
+    /// it.
     #[arg(long, value_name = "TEXT|@FILE", hide_short_help = true)]
     pub(super) message: Option<String>,
 }
@@ -63,8 +65,8 @@ impl HttpArgs {
     }
 
     /// The bytes of `--message`.
-    pub(super) fn message(&self) -> Result<Payload, Failure> {
-        Ok(self.message.as_deref().map(|text| payload("--message", text)).transpose()?.unwrap_or_default())
+    pub(super) fn message(&self) -> Result<Option<Payload>, Failure> {
+        self.message.as_deref().map(|text| payload("--message", text)).transpose()
     }
 }
 

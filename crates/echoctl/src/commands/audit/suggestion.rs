@@ -22,7 +22,9 @@ impl Suggestion {
     /// What follows from an advice; or from the answer, if that shows that the server did not understand what it was sent.
     pub(super) fn new(advice: Advice, answer: Option<&Answer>, sent: &Chosen) -> Suggestion {
         let from_answer = answer.and_then(|answer| Suggestion::after(answer, sent));
-        from_answer.unwrap_or_else(|| Suggestion::phrase(sent.advice(advice)))
+        from_answer
+            .or_else(|| Suggestion::for_a_feed(advice, sent))
+            .unwrap_or_else(|| Suggestion::phrase(sent.advice(advice)))
     }
 
     /// What to send to a server that gave this answer to something else; `None` if that fits its protocol.
@@ -83,6 +85,18 @@ impl Suggestion {
             },
         };
         Suggestion { what: what.to_owned(), command, is_other_protocol: true }
+    }
+
+    /// For a server that sends over a WebSocket without being asked.
+    fn for_a_feed(advice: Advice, sent: &Chosen) -> Option<Suggestion> {
+        let Source::Preset(Preset::WebSocket(path) | Preset::WebSocketText(path)) = &sent.source else {
+            return None;
+        };
+        (advice == Advice::AuditWhatItSends).then(|| Suggestion {
+            what: "audit what the server sends by itself".to_owned(),
+            command: Some(alternative::with_preset(sent, &format!("websocket-receive:{path}"))),
+            is_other_protocol: false,
+        })
     }
 
     /// For a server that closed the WebSocket.
@@ -280,6 +294,18 @@ mod tests {
 
         let too_large = after(&["wss://h:1/chat"], b"\x88\x02\x03\xf1").unwrap();
         assert!(too_large.command.is_none() && too_large.what.contains("--show-script"), "{too_large:?}");
+    }
+
+    #[test]
+    fn a_websocket_that_sends_by_itself_is_only_received() {
+        let args = Args::of(&["ws://h:1/feed"]);
+        let sent = args.stimulus.chosen(&args.destination().unwrap(), args.start()).unwrap();
+        let command = Suggestion::new(Advice::AuditWhatItSends, None, &sent).command.unwrap();
+
+        assert!(
+            command.contains("--preset websocket-receive:/feed") && command.ends_with("ws://h:1"),
+            "{command}"
+        );
     }
 
     #[test]

@@ -21,14 +21,31 @@ impl Signals<'_> {
         self.in_files() >= self.read / 2 && !self.retains()
     }
 
+    /// Bytes that were drained for the input, rather than sent by the server in any case meanwhile.
+    fn drained_for_input(&self) -> u64 {
+        self.drained().saturating_sub(self.unprompted_while_draining())
+    }
+
+    /// The most that the server sends by itself while it is drained: at twice the rate at which it sent to a client that asked for nothing.
+    fn unprompted_while_draining(&self) -> u64 {
+        let seconds = self.evidence.drain.as_ref().map_or(0.0, |drain| drain.seconds);
+        self.evidence.unprompted.map_or(0, |rate| (2.0 * rate as f64 * seconds) as u64)
+    }
+
+    /// Whether the server sends by itself, and perhaps nothing else was drained.
+    pub(in crate::audit) fn may_send_only_by_itself(&self) -> bool {
+        self.unprompted_while_draining() > STALL_BYTES && self.drained_for_input() == 0
+    }
+
     /// Whether more was drained than the kernels can have buffered, or everything that was pending.
     pub(in crate::audit) fn has_drained_a_queue(&self) -> bool {
         // A proof, scaled down for small budgets.
         let proof = proves_queue_above(self.evidence).min(self.read / 4).max(1);
         // If everything that was pending came, nothing had been dropped. The further sockets of a relay would hide that.
         let pending = self.pending_output();
-        let all_came = !self.evidence.is_relay && pending >= MIN_PENDING / 2 && self.drained() >= pending / 2;
-        self.drained() >= proof || all_came
+        let all_came =
+            !self.evidence.is_relay && pending >= MIN_PENDING / 2 && self.drained_for_input() >= pending / 2;
+        self.drained_for_input() >= proof || all_came
     }
 
     /// Whether memory grows by what the server reads.

@@ -2,8 +2,8 @@
 
 use echoctl_record::{Bystanders, DisconnectKind, EchoFault, Evidence, Marked, Service, StopReason, Verdict};
 
-use super::super::judge;
 use super::super::signals::Signals;
+use super::super::{Cause, judge};
 use super::attack::*;
 
 #[test]
@@ -260,6 +260,21 @@ fn a_server_that_has_read_all_that_arrived_has_not_stalled() {
     assert_eq!(judge(&by_the_path).verdict, Verdict::Slow);
     assert!(has_stalled(&behind_windows(by_the_path.clone())), "windows hold the client back as well");
     assert!(has_stalled(&Evidence { repeats: false, ..by_the_path }), "there is nothing more to send");
+}
+
+#[test]
+fn what_a_server_sends_in_any_case_is_no_queue() {
+    let replies =
+        |t: f64| Moment { written: (4.0 * t).min(4.0), waiting: (4.0 * t).min(4.0), ..accepting(t) };
+    let feed = |mib: f64| drained(attack(4.0, replies), StopReason::Enough, &[(1.0, mib / 4.0), (4.0, mib)]);
+    let cause = |mib: f64, unprompted: u64| {
+        judge(&Evidence { unprompted: Some(unprompted * MIB), ..feed(mib) }).cause
+    };
+
+    assert_eq!(cause(24.0, 6), Cause::SendsByItself);
+    assert_eq!(cause(200.0, 50), Cause::SendsByItself, "as fast as it is read");
+    assert_eq!(cause(200.0, 6), Cause::DrainedAQueue, "a queue beside a feed");
+    assert_eq!(cause(24.0, 0), Cause::DrainedAQueue);
 }
 
 #[test]

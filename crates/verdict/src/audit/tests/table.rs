@@ -127,6 +127,13 @@ fn accepting_examples() -> Examples {
         (Cause::AcceptedUnseen, attack(2.0, with_memory(accepting, |_| None))),
         (Cause::SmallReplies, attack(2.0, |t| Moment { written: t, ..accepting(t) })),
         (Cause::RetainedAPart, attack(2.0, with_memory(accepting, |t| Some(12.8 * t)))),
+        (
+            Cause::SendsByItself,
+            Evidence {
+                unprompted: Some(60 * MIB),
+                ..drained(attack(2.0, accepting), StopReason::Enough, &[(1.0, 100.0)])
+            },
+        ),
         (Cause::DrainUnfinished, drained(attack(2.0, accepting), StopReason::Enough, &[(1.0, 1.0)])),
         (Cause::AcceptedUndrained, attack(2.0, accepting)),
         (Cause::UpstreamUnseen, Evidence { hidden_upstream: true, ..nothing_came() }),

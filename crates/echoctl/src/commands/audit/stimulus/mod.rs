@@ -44,11 +44,11 @@ pub(super) struct StimulusArgs {
     #[arg(long, conflicts_with = "repeat", hide_short_help = true)]
     once: bool,
 
-    /// Send the request (the default) or the gRPC message repeatedly
+    /// Send the request (the default) or the message repeatedly
     #[arg(long, hide_short_help = true)]
     repeat: bool,
 
-    #[command(flatten, next_help_heading = "HTTP and gRPC")]
+    #[command(flatten, next_help_heading = "HTTP, gRPC and WebSocket")]
     http: HttpArgs,
 }
 
@@ -73,6 +73,7 @@ impl StimulusArgs {
             start,
             headers: self.http.headers.clone(),
             body: self.http.body()?,
+            message: self.http.message()?,
             streams: self.http.streams,
             stall: self.http.stall,
         };
@@ -109,7 +110,7 @@ impl StimulusArgs {
         if let Some(method) = self.method(to)? {
             return Ok(Source::Call(Grpc {
                 path: method,
-                message: self.http.message()?,
+                message: self.http.message()?.unwrap_or_default(),
                 repeat: self.repeat,
             }));
         }
@@ -148,7 +149,11 @@ impl StimulusArgs {
             Some(Scheme::Https) if self.http.http2 => Preset::Http2Get(path),
             Some(Scheme::Http | Scheme::Https) => Preset::HttpGet(path),
             Some(Scheme::H2c) => Preset::Http2Get(path),
-            Some(Scheme::Ws | Scheme::Wss) => Preset::WebSocket(path),
+            Some(Scheme::Ws | Scheme::Wss) => match (&self.http.message, self.repeat) {
+                (Some(_), true) => Preset::WebSocketText(path),
+                (Some(_), false) => Preset::WebSocketReceive(path),
+                (None, _) => Preset::WebSocket(path),
+            },
             Some(Scheme::Redis) if path.len() > 1 => Preset::RedisGet(path[1..].to_owned()),
             Some(Scheme::Redis) => {
                 return Err(Failure::usage("redis:// needs a key").hint(
@@ -166,17 +171,20 @@ impl StimulusArgs {
     fn check_effects(&self, source: &Source) -> Result<(), Failure> {
         let is_call = matches!(source, Source::Call(_));
         let is_request = matches!(source, Source::Request(_));
+        let is_websocket = matches!(source, Source::Preset(preset) if preset.is_websocket());
+        // The others of WebSocket repeat their message without being asked to.
+        let may_repeat = matches!(source, Source::Preset(Preset::WebSocketText(_))) && self.preset.is_none();
         let without = |option: &str, needed: &str| {
             Err(Failure::usage(format_args!("{option} has no effect without {needed}")))
         };
         if self.once && !is_request {
             return without("--once", "--request");
         }
-        if self.repeat && !is_request && !is_call {
-            return without("--repeat", "--request or --grpc");
+        if self.repeat && !is_request && !is_call && !may_repeat {
+            return without("--repeat", "--request, --grpc, or a ws:// URL and --message");
         }
-        if self.http.message.is_some() && !is_call {
-            return without("--message", "--grpc");
+        if self.http.message.is_some() && !is_call && !is_websocket {
+            return without("--message", "--grpc or a WebSocket");
         }
         if self.http.http2 && !matches!(source, Source::Preset(preset) if preset.is_http2()) {
             return without("--http2", "an https:// URL");
@@ -224,7 +232,7 @@ fn preset_help() -> String {
         "Script for a common protocol [default: echo, or the one of the URL]\n\n{list}\n\
          PATH is that of the URL, or / if it is omitted. http2-post sends a body of 64 KiB, or that of --body, again and again. \
          redis-get writes: if KEY does not exist, it is set to 64 KiB of letters and stays; an existing key is only read, and \
-         should be large (64 KiB) for a short audit. redis-subscribe publishes messages of 16 KiB to CHANNEL, which its other \
+         should be large (64 KiB) for a short audit. websocket-receive sends nothing, or the --message once. redis-subscribe publishes messages of 16 KiB to CHANNEL, which its other \
          subscribers receive too. --show-script prints it all; a run marks long fills."
     )
 }

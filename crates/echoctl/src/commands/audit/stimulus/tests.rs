@@ -30,6 +30,9 @@ fn a_url_chooses_what_is_sent() {
             Transport::Tls,
             "http/1.1",
         ),
+        (&["ws://h/feed", "--message", "x"], "websocket-receive:/feed", Transport::Tcp, ""),
+        (&["ws://h/chat", "--message", "x", "--repeat"], "websocket-text:/chat", Transport::Tcp, ""),
+        (&["ws://h/chat", "--message", "x", "--preset", "websocket"], "websocket:/chat", Transport::Tcp, ""),
         (&["grpcs://h/s.S/M"], "grpc:/s.S/M", Transport::Tls, "h2"),
         (&["grpc://h", "--grpc", "/s.S/M"], "grpc:/s.S/M", Transport::Tcp, ""),
         (&["redis://h/user:7"], "redis-get:user:7", Transport::Tcp, ""),
@@ -76,6 +79,10 @@ fn options_of_http_reach_the_script() {
     assert_eq!((grpc.message.bytes(), grpc.repeat), (vec![10, 0], true));
     assert_eq!(call.http2.unwrap().authority, "host:1");
 
+    let subscribe = script(&["ws://h/feed", "--message", "{}"]);
+    let SendMode::Once(first) = subscribe.stimulus.send else { panic!("once") };
+    assert_eq!(first.bytes(), b"\x81\x82\0\0\0\0{}");
+
     let post = script(&["http://h/a", "--body", "b", "--header", "Content-Type: text/plain"]);
     let SendMode::Once(request) = post.stimulus.send else { panic!("once") };
     let expected =
@@ -113,9 +120,14 @@ fn options_without_effect_are_refused() {
         (&["http://h/", "--http2"], "--http2 has no effect without an https:// URL"),
         (&["http://h/", "--streams", "2"], "--streams has no effect without HTTP/2"),
         (&["h:1", "--stall", "tcp"], "--stall has no effect without HTTP/2"),
-        (&["h2c://h/", "--message", "x"], "--message has no effect without --grpc"),
+        (&["h2c://h/", "--message", "x"], "--message has no effect without --grpc or a WebSocket"),
+        (&["http://h/", "--message", "x"], "--message has no effect without --grpc or a WebSocket"),
         (&["--once"], "--once has no effect without --request"),
-        (&["h2c://h/", "--repeat"], "--repeat has no effect without --request or --grpc"),
+        (&["h2c://h/", "--repeat"], "--repeat has no effect without --request, --grpc, or a ws://"),
+        (
+            &["ws://h/", "--repeat"],
+            "--repeat has no effect without --request, --grpc, or a ws:// URL and --message",
+        ),
         (&["http://h/a", "--preset", "sse:/b"], "the path /a of the URL has no effect with --preset sse:/b"),
         (&["http://h/a", "--preset", "echo"], "the path /a of the URL has no effect with --preset echo"),
         (&["http://h/a", "--request", "x"], "the path /a of the URL has no effect with --request"),
