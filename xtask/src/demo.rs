@@ -10,7 +10,7 @@ use anyhow::Result;
 use crate::process;
 
 pub(crate) fn run() -> Result<()> {
-    // All binaries of the workspace, because `--package echoctl` would resolve other features and so rebuild.
-    process::run(&mut process::cargo(&["build", "--quiet", "--workspace", "--bins"]))?;
+    // Of the workspace, because `--package echoctl` would resolve other features and so rebuild.
+    process::run(&mut process::cargo(&["build", "--quiet", "--workspace", "--bin", "echoctl"]))?;
     process::run(Command::new(process::sibling("echoctl")?).args(["demo", "--yes", "--small", "--no-report"]))
 }
