@@ -2,7 +2,8 @@
 
 #![cfg(target_os = "linux")] // other systems do not show the memory left to a process
 
-use std::io::{BufRead, BufReader};
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter};
 use std::process::{Command, Stdio};
 
 use echoctl_record::{Machine, Run, Sample};
@@ -69,7 +70,7 @@ fn report_refuses_a_record_that_does_not_fit() {
     let path = folder.path().join("run.json");
     let mut run = Run::new("", Vec::new(), 0, "x".to_owned(), Machine::default());
     run.samples = (0..110_000).map(|index| Sample { t: f64::from(index), ..Sample::default() }).collect();
-    run.write(std::fs::File::create(&path).unwrap()).unwrap();
+    run.write(BufWriter::new(File::create(&path).unwrap())).unwrap();
 
     let output = limited(100_000, &["report", path.to_str().unwrap()]).output().unwrap();
 
