@@ -54,11 +54,10 @@ mod tests {
     use crate::connection::read_size::LARGE_READ;
     use crate::settings::Settings;
     use crate::sys::Descriptor;
-    use crate::table::ConnectionHandle;
-    use crate::table::Shared;
+    use crate::table::{ConnectionHandle, EntryRef, Shared};
 
-    /// A peer that sends without a pause and reads everything. Returns its connection, with its index in the table.
-    fn busy_connection(shared: &Arc<Shared>) -> (Connection, u32) {
+    /// A peer that sends without a pause and reads everything. Returns its connection, with its entry in the table.
+    fn busy_connection(shared: &Arc<Shared>) -> (Connection, EntryRef) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut writer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let mut reader = writer.try_clone().unwrap();
@@ -69,17 +68,17 @@ mod tests {
             writer.shutdown(std::net::Shutdown::Write).unwrap();
         });
         socket.set_nonblocking(true).unwrap();
-        let index = shared.table.insert(Descriptor::of(&socket), peer, 0).unwrap();
+        let entry = shared.table.insert(Descriptor::of(&socket), peer, 0).unwrap();
         let stream = crate::sys::socket::register(socket).unwrap();
-        (Connection::new(stream, ConnectionHandle::new(shared.clone(), index), Room::Lent), index)
+        (Connection::new(stream, ConnectionHandle::new(shared.clone(), entry.clone()), Room::Lent), entry)
     }
 
     #[tokio::test]
     async fn a_busy_connection_yields_after_a_quantum() {
         let config = Config { framing: Framing::Raw, ..Config::default() };
         let shared = Arc::new(Shared::new(Arc::new(Settings::new(config)), Arc::default(), Box::new(|_| ())));
-        let (connection, index) = busy_connection(&shared);
-        let received = || shared.table.entry(index).totals().received;
+        let (connection, entry) = busy_connection(&shared);
+        let received = || entry.totals().received;
 
         let task = tokio::spawn(connection.serve());
         let (mut before, mut longest) = (0, 0);

@@ -35,8 +35,8 @@ pub(crate) struct FrameBuffer {
     /// Whether `bytes` belongs to the thread.
     is_borrowed: bool,
     room: Room,
-    /// Limit of a buffer of its own, in bytes.
-    limit: usize,
+    /// Limit of a buffer of its own, in KiB: half as large as in bytes.
+    limit_kib: u32,
 }
 
 /// The buffer that a connection reads into.
@@ -61,7 +61,9 @@ impl FrameBuffer {
     /// A buffer for frames of at most `longest` bytes, framing included. It allocates nothing.
     pub(crate) fn new(longest: usize, room: Room) -> FrameBuffer {
         // One read more than the longest frame: the read that returns its end, and what follows it.
-        FrameBuffer { bytes: None, is_borrowed: false, room, limit: longest.saturating_add(LARGE_READ) }
+        let limit_kib = longest.saturating_add(LARGE_READ).div_ceil(1024);
+        let limit_kib = limit_kib.try_into().unwrap_or(u32::MAX);
+        FrameBuffer { bytes: None, is_borrowed: false, room, limit_kib }
     }
 
     /// What [`room`](FrameBuffer::room) for `wanted` bytes needs.
@@ -76,7 +78,7 @@ impl FrameBuffer {
         let room = self.own_room(wanted);
         Ok(Need::Growth(match &self.bytes {
             Some(own) if !self.is_borrowed => own.growth(room)?,
-            _ => Buffer::new(self.limit).growth(unread + room)?,
+            _ => Buffer::new(self.limit()).growth(unread + room)?,
         }))
     }
 
@@ -157,6 +159,11 @@ impl FrameBuffer {
         self.bytes.as_ref().filter(|_| !self.is_borrowed).map_or(0, |own| own.capacity())
     }
 
+    /// Limit of a buffer of its own, in bytes.
+    fn limit(&self) -> usize {
+        (self.limit_kib as usize).saturating_mul(1024)
+    }
+
     /// Whether the next read goes into the thread's buffer.
     fn uses_thread_buffer(&self) -> bool {
         self.room == Room::Lent && self.unread().len() <= if self.is_borrowed { READ / 2 } else { MAX_MOVED }
@@ -167,7 +174,7 @@ impl FrameBuffer {
     fn own_room(&self, wanted: usize) -> usize {
         let unread = self.unread().len();
         let room = if unread <= MAX_MOVED { wanted } else { unread.clamp(MAX_MOVED, READ) };
-        room.min(self.limit.saturating_sub(unread)).max(1)
+        room.min(self.limit().saturating_sub(unread)).max(1)
     }
 
     /// The thread's buffer, which then contains the bytes left over.
@@ -187,9 +194,9 @@ impl FrameBuffer {
     /// Moves what is left over, if anything, to a buffer of its own, with free space for `room` bytes.
     fn move_to_own(&mut self, room: usize) -> Result<(), BufferError> {
         let mut own = match self.room {
-            Room::Lent => Buffer::new(self.limit),
+            Room::Lent => Buffer::new(self.limit()),
             // It is freed before each wait anyway; until then it is filled and emptied repeatedly.
-            Room::Own => Buffer::retaining(self.limit),
+            Room::Own => Buffer::retaining(self.limit()),
         };
         let moved = check_available(GROWTH_HEADROOM)
             .map_err(BufferError::from)

@@ -359,6 +359,7 @@ mod tests {
 
         let size = size(Connection::serve);
 
-        assert!(size <= 160, "{size} bytes");
+        // With what tokio adds: 256 bytes, the next size is 384.
+        assert!(size <= 152, "{size} bytes");
     }
 }

@@ -130,8 +130,8 @@ fn open<S: AsRaw>(
     peer: SocketAddr,
     room: Room,
 ) -> io::Result<Connection<S>> {
-    let index = shared.table.insert(Descriptor::of(&stream), peer, shared.now())?;
-    Ok(Connection::new(stream, ConnectionHandle::new(shared.clone(), index), room))
+    let entry = shared.table.insert(Descriptor::of(&stream), peer, shared.now())?;
+    Ok(Connection::new(stream, ConnectionHandle::new(shared.clone(), entry), room))
 }
 
 fn blocking(stream: TcpStream) -> io::Result<std::net::TcpStream> {

@@ -7,7 +7,7 @@
 //! An entry is used by one connection after another. A thread outside of them acts on a connection in two steps: it looks at the
 //! entry ([`OpenConnection`]), and then it closes what it has seen. Two rules keep it from closing the wrong one:
 //!
-//! - The `generation` is stored last when a connection begins (`Release`) and loaded first in a look (`Acquire`). So a look shows
+//! - The `number` is stored last when a connection begins (`Release`) and loaded first in a look (`Acquire`). So a look shows
 //!   the first values of this connection, or newer ones, but never those of its predecessor.
 //! - It changes only under the lock of the socket. To close a connection is to compare it under this lock, so a connection that has
 //!   ended in the meantime is left alone, and so is its successor.
@@ -23,6 +23,7 @@ use std::net::{Shutdown, SocketAddr};
 use std::sync::PoisonError;
 use std::task::Waker;
 
+use super::chunk::EntryRef;
 use super::close_cause::CloseCause;
 use super::peer_progress::Output;
 use crate::account::Account;
@@ -38,8 +39,8 @@ use crate::sys::Descriptor;
 pub(crate) struct Entry {
     /// `None` while the entry is vacant. The descriptor stays open while this lock is held.
     socket: Mutex<Option<OpenSocket>>,
-    /// Which of the connections that have used this entry it is. Odd while it is open.
-    generation: AtomicU32,
+    /// Which of the server's connections uses the entry, counted from 1; 0 while it is vacant.
+    number: AtomicU64,
     /// A [`CloseCause`], or 0.
     close_cause: AtomicU8,
     /// Whether the server waits until the kernel accepts output for the peer.
@@ -78,14 +79,14 @@ pub(crate) struct Vacated {
 
 /// The connection's own side.
 impl Entry {
-    /// Begins a connection, at `now` on the server's clock.
-    pub(super) fn occupy(&self, descriptor: Descriptor, peer: SocketAddr, now: u32) {
+    /// Begins the connection with this `number`, at `now` on the server's clock.
+    pub(super) fn occupy(&self, number: u64, descriptor: Descriptor, peer: SocketAddr, now: u32) {
         let mut socket = self.socket();
         *socket = Some(OpenSocket { descriptor, peer, releasing: 0, waker: None, name: None });
         self.close_cause.store(0, Relaxed);
         self.has_pending_output.store(false, Relaxed);
         self.last_progress.store(now, Relaxed);
-        self.generation.fetch_add(1, Release);
+        self.number.store(number, Release);
     }
 
     /// Ends the connection.
@@ -95,7 +96,7 @@ impl Entry {
     pub(super) fn vacate(&self) -> Vacated {
         let mut socket = self.socket();
         let OpenSocket { peer, releasing, .. } = socket.take().expect("a handle vacates its entry once");
-        self.generation.fetch_add(1, Relaxed);
+        self.number.store(0, Relaxed);
         let totals = self.totals();
         self.received.store(0, Relaxed);
         self.sent.store(0, Relaxed);
@@ -244,46 +245,48 @@ impl Entry {
         }
     }
 
-    /// The connection that uses the entry now.
-    pub(crate) fn look(&self) -> Option<OpenConnection<'_>> {
-        let generation = self.generation.load(Acquire);
-        (generation % 2 == 1).then_some(OpenConnection { entry: self, generation })
-    }
-
     fn socket(&self) -> MutexGuard<'_, Option<OpenSocket>> {
         // Nothing that can panic happens under this lock, except where a handle vacates an entry twice.
         self.socket.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A connection as seen from outside its task, by which it is closed. It may have ended since.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct OpenConnection<'a> {
-    /// What it shows may belong to a later connection, which [`close`](OpenConnection::close) leaves alone.
-    pub(crate) entry: &'a Entry,
-    /// Which of the connections that have used the entry it is.
-    pub(crate) generation: u32,
+impl EntryRef {
+    /// The connection that uses the entry now.
+    pub(crate) fn look(self) -> Option<OpenConnection> {
+        let number = self.number.load(Acquire);
+        (number > 0).then_some(OpenConnection { entry: self, number })
+    }
 }
 
-impl OpenConnection<'_> {
+/// A connection as seen from outside its task, by which it is closed. It may have ended since.
+#[derive(Debug)]
+pub(crate) struct OpenConnection {
+    /// What it shows may belong to a later connection, which [`close`](OpenConnection::close) leaves alone.
+    pub(crate) entry: EntryRef,
+    /// Which of the server's connections it is.
+    pub(crate) number: u64,
+}
+
+impl OpenConnection {
     /// Closes the connection by shutting its socket down, which wakes its task. The first cause is the one that is reported.
     /// Returns whether it is this one.
-    pub(crate) fn close(self, cause: CloseCause) -> bool {
+    pub(crate) fn close(&self, cause: CloseCause) -> bool {
         self.close_with(cause, |_| ())
     }
 
     /// Closes the connection for the memory limit, and counts what it buffers as about to be released.
-    pub(crate) fn close_for_memory(self, account: &Account) {
+    pub(crate) fn close_for_memory(&self, account: &Account) {
         let _ = self.close_with(CloseCause::MemoryLimit, |socket| {
             socket.releasing = self.entry.buffered();
             account.begin_release(socket.releasing);
         });
     }
 
-    fn close_with(self, cause: CloseCause, before: impl FnOnce(&mut OpenSocket)) -> bool {
+    fn close_with(&self, cause: CloseCause, before: impl FnOnce(&mut OpenSocket)) -> bool {
         let mut socket = self.entry.socket();
         let Some(socket) = &mut *socket else { return false };
-        let is_the_same = self.entry.generation.load(Relaxed) == self.generation;
+        let is_the_same = self.entry.number.load(Relaxed) == self.number;
         let closes = is_the_same && self.entry.close_cause().is_none();
         if closes {
             self.entry.close_cause.store(cause as u8, Relaxed);

@@ -10,7 +10,8 @@ use std::time::Duration;
 use echoctl_proto::FrameTooLong;
 use socket2::SockRef;
 
-use super::{CloseCause, Entry, NoRoom, Shared, Vacated};
+use super::chunk::Entries;
+use super::{CloseCause, Entry, EntryRef, NoRoom, Shared, Vacated};
 use crate::close_reason::CloseReason;
 use crate::config::Config;
 use crate::event::Event;
@@ -21,6 +22,8 @@ use crate::settings::Settings;
 /// Handle to an entry of the table.
 pub(crate) struct ConnectionHandle {
     shared: Arc<Shared>,
+    // Its entry: the two parts of an `EntryRef`, which would make every idle task larger by the space between them and the rest.
+    entries: Arc<Entries>,
     index: u32,
     /// The worker that counts it.
     place: PlaceIndex,
@@ -28,9 +31,10 @@ pub(crate) struct ConnectionHandle {
 }
 
 impl ConnectionHandle {
-    /// The handle to the entry at `index`, which was just inserted.
-    pub(crate) fn new(shared: Arc<Shared>, index: u32) -> ConnectionHandle {
-        ConnectionHandle { shared, index, place: NO_PLACE, is_vacated: false }
+    /// The handle to an entry that was just inserted.
+    pub(crate) fn new(shared: Arc<Shared>, entry: EntryRef) -> ConnectionHandle {
+        let EntryRef { entries, index } = entry;
+        ConnectionHandle { shared, entries, index, place: NO_PLACE, is_vacated: false }
     }
 
     /// Counts bytes read from the peer.
@@ -49,7 +53,7 @@ impl ConnectionHandle {
         }
         check_available(GROWTH_HEADROOM).map_err(|_| NoRoom::OutOfMemory)?;
         while !self.shared.account.try_add(bytes) {
-            self.shared.make_room(entry, bytes)?;
+            self.shared.make_room(&self.entry_ref(), bytes)?;
         }
         entry.set_buffered(entry.buffered() + bytes);
         Ok(())
@@ -65,7 +69,7 @@ impl ConnectionHandle {
     /// # Errors
     /// If there is none yet.
     pub(crate) fn make_room(&self) -> Result<(), NoRoom> {
-        self.shared.make_room(self.entry(), 1)
+        self.shared.make_room(&self.entry_ref(), 1)
     }
 
     /// Records how many bytes the connection buffers. Called before every wait, and where queues change. It writes to shared
@@ -81,7 +85,7 @@ impl ConnectionHandle {
             self.shared.account.subtract(before - bytes);
         } else if !self.shared.account.add(bytes - before) {
             // Whichever connection is closed notices it when it runs next.
-            let _ = self.shared.make_room(entry, 0);
+            let _ = self.shared.make_room(&self.entry_ref(), 0);
         }
     }
 
@@ -160,7 +164,7 @@ impl ConnectionHandle {
     fn vacate(&mut self) -> Vacated {
         self.is_vacated = true;
         self.set_buffered(0);
-        let vacated = self.shared.table.remove(self.index);
+        let vacated = self.shared.table.remove(&self.entry_ref());
         self.shared.account.finish_release(vacated.releasing);
         vacated
     }
@@ -171,7 +175,11 @@ impl ConnectionHandle {
 
     /// The connection's entry.
     pub(crate) fn entry(&self) -> &Entry {
-        self.shared.table.entry(self.index)
+        self.entries.at(self.index)
+    }
+
+    fn entry_ref(&self) -> EntryRef {
+        EntryRef { entries: self.entries.clone(), index: self.index }
     }
 }
 
@@ -209,8 +217,8 @@ mod tests {
             Arc::new(Shared::new(Arc::new(Settings::new(Config::default())), Arc::default(), Box::new(emit)));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let index = shared.table.insert(Descriptor::of(&socket), socket.peer_addr().unwrap(), 0).unwrap();
-        let handle = ConnectionHandle::new(shared.clone(), index);
+        let entry = shared.table.insert(Descriptor::of(&socket), socket.peer_addr().unwrap(), 0).unwrap();
+        let handle = ConnectionHandle::new(shared.clone(), entry);
         handle.record_received(10);
         handle.set_buffered(1000);
         assert_eq!((shared.account.buffered(), shared.stats().connections), (1000, 1));

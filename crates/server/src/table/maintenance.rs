@@ -65,10 +65,12 @@ async fn return_free_memory(shared: &Shared) {
     let (mut baseline, mut was_free) = (u64::MAX, false);
     loop {
         let Some(anonymous) = anonymous_memory() else { return future::pending().await };
-        let connections = shared.table.open() as u64 * IDLE_CONNECTION_BYTES;
-        let free = anonymous.saturating_sub(shared.account.take_peak() + connections);
+        let connections = shared.table.open() as u64;
+        let in_use = shared.account.take_peak() + connections * IDLE_CONNECTION_BYTES;
+        let free = anonymous.saturating_sub(in_use);
         baseline = baseline.min(free);
-        let is_free = free - baseline >= TRIM_THRESHOLD;
+        let threshold = if connections > 0 { TRIM_THRESHOLD } else { TRIM_THRESHOLD_IDLE };
+        let is_free = free - baseline >= threshold;
         let limit = shared.account.limit();
         // Memory that was in use at the last look may be in use again at the next.
         if is_free && (was_free || anonymous > limit) {
@@ -118,8 +120,11 @@ const TRIM_INTERVAL: Duration = Duration::from_millis(250);
 /// How often near the memory limit: a look takes some 20 µs, and a peer may fill megabytes between two.
 const TRIM_INTERVAL_NEAR_LIMIT: Duration = Duration::from_millis(25);
 
-/// Free bytes that are worth a walk over the heap.
+/// Free bytes that are worth a walk over the heap, and memory that has to be requested again.
 const TRIM_THRESHOLD: u64 = 512 * 1024;
+
+/// The same while no connection is open: what a crowd leaves whose first part was returned before its last.
+const TRIM_THRESHOLD_IDLE: u64 = 64 * 1024;
 
 /// Bytes that an idle connection costs: its task, the registration of its socket, its entry.
 const IDLE_CONNECTION_BYTES: u64 = 1024;

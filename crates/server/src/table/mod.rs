@@ -5,15 +5,17 @@
 //! entry    descriptor and peer | buffered | received | sent | dropped | last progress | close cause
 //! ```
 //!
-//! An entry is reached by its index, without a hash, a lock or a pointer per connection ([`entry`] says how threads share it). The
-//! totals of the server are a rare walk over the table, which costs the connections nothing. Chunks are allocated as needed and never
-//! freed.
+//! A connection reaches its entry without a hash or a lock ([`entry`] says how threads share it). The totals of the server are a rare
+//! walk over the table, which costs the connections nothing. Chunks are allocated as needed, and freed when none of their entries is
+//! used any more.
 //!
 //! It serves the graceful shutdown ([`close_reading`](ConnectionTable::close_reading)), the memory limit
 //! ([`largest`](ConnectionTable::largest)), the timeouts (see `reaper`) and [`Control`](crate::Control). A connection that is closed
 //! from outside wakes up because its socket is shut down, and finds the reason in its entry. One that waits for something else than
 //! its socket has left a waker there.
 
+mod book;
+mod chunk;
 mod close_cause;
 mod entry;
 mod handle;
@@ -24,13 +26,15 @@ mod peer_progress;
 mod reaper;
 mod shared;
 
-use std::collections::TryReserveError;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{OnceLock, PoisonError};
+use std::sync::PoisonError;
 
 use tokio::sync::Notify;
 
+use self::book::Book;
+pub(crate) use self::chunk::EntryRef;
+use self::chunk::{CHUNK, Chunk};
 pub use self::close_cause::CloseCause;
 pub(crate) use self::entry::{Entry, OpenConnection, Vacated};
 pub(crate) use self::handle::ConnectionHandle;
@@ -46,7 +50,6 @@ use crate::sys::Descriptor;
 /// All open connections.
 #[derive(Debug)]
 pub(crate) struct ConnectionTable {
-    chunks: Box<[OnceLock<Box<[Entry]>>]>,
     capacity: usize,
     book: Mutex<Book>,
     /// Number of connections whose socket is not closed yet.
@@ -59,39 +62,33 @@ impl ConnectionTable {
     /// A table for at most `capacity` connections at a time.
     pub(crate) fn new(capacity: usize) -> ConnectionTable {
         ConnectionTable {
-            chunks: (0..capacity.div_ceil(CHUNK)).map(|_| OnceLock::new()).collect(),
             capacity,
-            book: Mutex::default(),
+            book: Mutex::new(Book::new(capacity.div_ceil(CHUNK))),
             open: AtomicUsize::new(0),
             closed: Notify::new(),
         }
     }
 
-    /// Adds a connection, at `now` on the server's clock, and returns the index of its entry. Called by one task at a time.
+    /// Adds a connection, at `now` on the server's clock, and returns its entry. Called by one task at a time.
     ///
     /// # Errors
     /// If the table is full, or there is no memory for one more entry.
-    pub(crate) fn insert(&self, descriptor: Descriptor, peer: SocketAddr, now: u32) -> io::Result<u32> {
+    pub(crate) fn insert(&self, descriptor: Descriptor, peer: SocketAddr, now: u32) -> io::Result<EntryRef> {
         let mut book = self.book();
-        let index = book.take_vacant(self.capacity)?;
-        self.add_chunk_for(index).inspect_err(|_| book.vacant.push(index))?;
-        book.accepted += 1;
+        let entry = book.take_vacant(self.capacity)?;
+        let number = book.accepted;
         drop(book);
         self.open.fetch_add(1, Relaxed);
-        self.entry(index).occupy(descriptor, peer, now);
-        Ok(index)
+        entry.occupy(number, descriptor, peer, now);
+        Ok(entry)
     }
 
     /// Removes a connection. Its socket may be closed after this call, not before.
     ///
     /// # Panics
     /// If the entry is vacant.
-    pub(crate) fn remove(&self, index: u32) -> Vacated {
-        let mut book = self.book();
-        let vacated = self.entry(index).vacate();
-        book.closed += vacated.totals;
-        book.vacant.push(index);
-        vacated
+    pub(crate) fn remove(&self, entry: &EntryRef) -> Vacated {
+        self.book().vacate(entry)
     }
 
     /// Counts a removed connection as gone, after its socket was closed.
@@ -116,24 +113,24 @@ impl ConnectionTable {
     /// Shuts down reading on every connection. Linux still delivers what has arrived, and then the end of the stream, so
     /// each connection reads the rest, replies, and closes, as if its peer had half-closed.
     pub(crate) fn close_reading(&self) {
-        self.entries().for_each(Entry::close_reading);
+        self.entries().for_each(|entry| entry.close_reading());
     }
 
     /// Closes every connection.
     pub(crate) fn close_all(&self, cause: CloseCause) {
-        self.entries().filter_map(Entry::look).for_each(|connection| _ = connection.close(cause));
+        self.entries().filter_map(EntryRef::look).for_each(|connection| _ = connection.close(cause));
     }
 
     /// Closes the connection with this peer. Returns false if there is none, or it is being closed already.
     pub(crate) fn close_peer(&self, peer: SocketAddr, cause: CloseCause) -> bool {
         // An entry that has this peer after the look is closed only if it is the one that was seen.
-        let mut seen = self.entries().filter_map(Entry::look).filter(|seen| seen.entry.has_peer(peer));
+        let mut seen = self.entries().filter_map(EntryRef::look).filter(|seen| seen.entry.has_peer(peer));
         seen.any(|connection| connection.close(cause))
     }
 
     /// Wakes every connection that left a waker.
     pub(crate) fn wake_all(&self) {
-        self.entries().for_each(Entry::wake);
+        self.entries().for_each(|entry| entry.wake());
     }
 
     /// Has every connection's idle time begin at `now` on the server's clock.
@@ -143,12 +140,12 @@ impl ConnectionTable {
 
     /// All open connections, as they are shown.
     pub(crate) fn connections(&self) -> Vec<ConnectionState> {
-        self.entries().filter_map(Entry::state).collect()
+        self.entries().filter_map(|entry| entry.state()).collect()
     }
 
     /// The connection with the most buffered bytes among those that are not being closed; `None` when none buffers any.
-    pub(crate) fn largest(&self) -> Option<OpenConnection<'_>> {
-        let open = self.entries().filter_map(Entry::look);
+    pub(crate) fn largest(&self) -> Option<OpenConnection> {
+        let open = self.entries().filter_map(EntryRef::look);
         let candidates = open.filter(|seen| seen.entry.buffered() > 0 && seen.entry.close_cause().is_none());
         candidates.max_by_key(|seen| seen.entry.buffered())
     }
@@ -157,38 +154,18 @@ impl ConnectionTable {
     pub(crate) fn totals(&self) -> (u64, Totals) {
         // Locked for the entire walk: a connection that closes in the meantime counts once, as open or as closed.
         let book = self.book();
-        let mut totals = book.closed;
-        self.entries().for_each(|entry| totals += entry.totals());
-        (book.accepted, totals)
+        (book.accepted, book.totals())
     }
 
     /// Kernel memory of this end of all connections, in bytes; `None` where that is not visible.
     pub(crate) fn kernel_memory(&self) -> Option<u64> {
-        if cfg!(target_os = "linux") { self.entries().map(Entry::kernel_memory).sum() } else { None }
+        if cfg!(target_os = "linux") { self.entries().map(|entry| entry.kernel_memory()).sum() } else { None }
     }
 
-    /// All entries that were ever used, and some more, in the order of their indices.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.chunks.iter().map_while(OnceLock::get).flat_map(|chunk| chunk.iter())
-    }
-
-    /// The entry at an `index` that [`insert`](ConnectionTable::insert) returned.
-    pub(crate) fn entry(&self, index: u32) -> &Entry {
-        let index = index as usize;
-        let chunk = self.chunks[index / CHUNK].get().expect("it was allocated before the index was returned");
-        &chunk[index % CHUNK]
-    }
-
-    /// Allocates the chunk that contains `index`, unless that was done before.
-    fn add_chunk_for(&self, index: u32) -> Result<(), TryReserveError> {
-        let chunk = &self.chunks[index as usize / CHUNK];
-        if chunk.get().is_none() {
-            let mut entries = Vec::new();
-            entries.try_reserve_exact(CHUNK)?;
-            entries.resize_with(CHUNK, Entry::default);
-            chunk.get_or_init(|| entries.into_boxed_slice());
-        }
-        Ok(())
+    /// All entries that are used, and some more, in the order of their indices. Each chunk is looked up when its turn comes.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = EntryRef> {
+        let chunks = 0..self.capacity.div_ceil(CHUNK);
+        chunks.filter_map(|number| self.book().chunk(number).map(Chunk::entry_refs)).flatten()
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -197,38 +174,7 @@ impl ConnectionTable {
     }
 }
 
-/// What changes when a connection comes or goes.
-#[derive(Debug, Default)]
-struct Book {
-    /// Indices of the entries that were used before and are vacant.
-    vacant: Vec<u32>,
-    /// Number of entries that were ever used: the index of the next one.
-    used: u32,
-    /// Number of connections so far.
-    accepted: u64,
-    /// Totals of the connections that have left.
-    closed: Totals,
-}
-
-impl Book {
-    fn take_vacant(&mut self, capacity: usize) -> io::Result<u32> {
-        if let Some(index) = self.vacant.pop() {
-            return Ok(index);
-        }
-        if self.used as usize >= capacity {
-            return Err(io::Error::other("the connection table is full"));
-        }
-        // So that vacating the entry needs no memory.
-        self.vacant.try_reserve(self.used as usize + 1)?;
-        self.used += 1;
-        Ok(self.used - 1)
-    }
-}
-
-/// Entries per chunk: 32 KiB, so that a server with few connections allocates little.
-const CHUNK: usize = if cfg!(all(test, echoctl_loom)) { 2 } else { 256 };
-
-/// They stay allocated when a crowd has left, so each byte of an entry counts.
+/// Most of what an idle connection costs beside its task.
 #[cfg(all(not(echoctl_loom), target_os = "linux", target_pointer_width = "64"))]
 const _: () = assert!(size_of::<Entry>() <= 128);
 
@@ -242,7 +188,7 @@ mod tests {
 
     use super::*;
 
-    fn insert(table: &ConnectionTable, socket: &TcpStream) -> Option<u32> {
+    fn insert(table: &ConnectionTable, socket: &TcpStream) -> Option<EntryRef> {
         table.insert(Descriptor::of(socket), socket.peer_addr().unwrap(), 0).ok()
     }
 
@@ -252,23 +198,37 @@ mod tests {
 
         let first = insert(&table, &socket).unwrap();
         insert(&table, &socket).unwrap();
-        assert_eq!(insert(&table, &socket), None);
+        assert!(insert(&table, &socket).is_none());
 
-        table.remove(first);
+        table.remove(&first);
         table.released();
-        assert_eq!(insert(&table, &socket), Some(first));
+        assert_eq!(insert(&table, &socket).unwrap().index, first.index);
+    }
+
+    #[test]
+    fn a_chunk_is_freed_with_its_last_connection() {
+        let (table, (_client, socket)) = (ConnectionTable::new(1000), pair());
+        let crowd: Vec<_> = (0..600).map(|_| insert(&table, &socket).unwrap()).collect();
+        let allocated = || [0, 1, 2, 3].map(|number| table.book().chunk(number).is_some());
+
+        crowd[256..].iter().for_each(|entry| _ = table.remove(entry));
+        assert_eq!(allocated(), [true, false, false, false]);
+        crowd[..256].iter().rev().for_each(|entry| _ = table.remove(entry));
+        assert_eq!(allocated(), [true, false, false, false], "the first one stays");
+
+        let indices = (0..300).map(|_| insert(&table, &socket).unwrap().index);
+        assert!(indices.eq(0..300), "the lowest first");
+        assert_eq!(allocated(), [true, true, false, false]);
     }
 
     #[test]
     fn totals_include_connections_that_have_left() {
         let (table, (_client, socket)) = (ConnectionTable::new(1000), pair());
-        let indices: Vec<u32> = (0..600).map(|_| insert(&table, &socket).unwrap()).collect();
-        for &index in &indices {
-            table.entry(index).record_received(2, 0);
-        }
+        let entries: Vec<EntryRef> = (0..600).map(|_| insert(&table, &socket).unwrap()).collect();
+        entries.iter().for_each(|entry| entry.record_received(2, 0));
 
-        assert_eq!(table.remove(indices[0]).totals.received, 2);
-        assert_eq!(insert(&table, &socket), Some(indices[0]), "its entry is used again");
+        assert_eq!(table.remove(&entries[0]).totals.received, 2);
+        assert_eq!(insert(&table, &socket).unwrap().index, 0, "its entry is used again");
 
         let (accepted, totals) = table.totals();
         assert_eq!((accepted, totals.received), (601, 1200));
@@ -279,8 +239,7 @@ mod tests {
         let (table, (_client, socket)) = (ConnectionTable::new(10), pair());
         assert!(table.largest().is_none());
         for buffered in [10, 30, 20] {
-            let index = insert(&table, &socket).unwrap();
-            table.entry(index).set_buffered(buffered);
+            insert(&table, &socket).unwrap().set_buffered(buffered);
         }
 
         let largest = table.largest().unwrap();
@@ -294,10 +253,10 @@ mod tests {
     #[test]
     fn closing_shuts_the_socket_and_the_first_cause_remains() {
         let (table, (mut client, socket)) = (ConnectionTable::new(1), pair());
-        let entry = table.entry(insert(&table, &socket).unwrap());
+        let entry = insert(&table, &socket).unwrap();
 
-        entry.look().unwrap().close(CloseCause::WriteTimeout);
-        entry.look().unwrap().close(CloseCause::Shutdown);
+        entry.clone().look().unwrap().close(CloseCause::WriteTimeout);
+        entry.clone().look().unwrap().close(CloseCause::Shutdown);
 
         assert_eq!(entry.close_cause(), Some(CloseCause::WriteTimeout));
         assert_eq!(client.read(&mut [0; 1]).unwrap(), 0, "the peer sees the end of the stream");
@@ -306,12 +265,11 @@ mod tests {
     #[test]
     fn only_the_connection_that_was_seen_is_closed() {
         let (table, (_client, socket)) = (ConnectionTable::new(1), pair());
-        let index = insert(&table, &socket).unwrap();
-        let entry = table.entry(index);
-        let seen = entry.look().unwrap();
+        let entry = insert(&table, &socket).unwrap();
+        let seen = entry.clone().look().unwrap();
 
-        table.remove(index);
-        assert!(entry.look().is_none(), "the entry is vacant");
+        table.remove(&entry);
+        assert!(entry.clone().look().is_none(), "the entry is vacant");
         insert(&table, &socket).unwrap();
         seen.close(CloseCause::IdleTimeout);
 
@@ -321,8 +279,8 @@ mod tests {
     #[test]
     fn a_panic_under_the_lock_does_not_stop_the_table() {
         let (table, (_client, socket)) = (ConnectionTable::new(2), pair());
-        let index = insert(&table, &socket).unwrap();
-        table.entry(index).record_received(3, 0);
+        let entry = insert(&table, &socket).unwrap();
+        entry.record_received(3, 0);
 
         thread::scope(|scope| {
             let panicked = scope.spawn(|| {
@@ -331,7 +289,7 @@ mod tests {
             });
             panicked.join().unwrap_err();
         });
-        table.remove(index);
+        table.remove(&entry);
 
         assert!(insert(&table, &socket).is_some());
         assert_eq!((table.totals().0, table.totals().1.received), (2, 3));

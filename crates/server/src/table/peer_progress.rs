@@ -35,8 +35,8 @@ pub(crate) struct Output {
 /// What was seen of one connection's output so far. Times are in milliseconds.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct PeerProgress {
-    /// Which connection it was: entries of the table are reused. 0 before the first look.
-    generation: u32,
+    /// Which of the server's connections it was: entries of the table are reused. 0 before the first look.
+    connection: u64,
     looked_at: u32,
     acknowledged: u64,
     was_pending: bool,
@@ -52,8 +52,8 @@ pub(crate) struct PeerProgress {
 impl PeerProgress {
     /// Whether a look at the acknowledgements can be omitted, because nothing was pending at the last one and nothing has
     /// been sent since then.
-    pub(crate) fn is_settled(&self, generation: u32, sent: u64) -> bool {
-        self.generation == generation && !self.was_pending && self.acknowledged == sent
+    pub(crate) fn is_settled(&self, connection: u64, sent: u64) -> bool {
+        self.connection == connection && !self.was_pending && self.acknowledged == sent
     }
 
     /// Takes one more look into account, at `now` in milliseconds. Returns why the connection is to be closed by the limits of
@@ -61,12 +61,12 @@ impl PeerProgress {
     pub(crate) fn update(
         &mut self,
         config: &Config,
-        generation: u32,
+        connection: u64,
         output: Output,
         now: u32,
     ) -> Option<CloseCause> {
-        if self.generation != generation {
-            *self = PeerProgress { generation, ..PeerProgress::default() };
+        if self.connection != connection {
+            *self = PeerProgress { connection, ..PeerProgress::default() };
         }
         if output.acknowledged >= self.marked {
             (self.marked, self.marked_at) = (output.sent, now);

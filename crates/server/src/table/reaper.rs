@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use super::peer_progress::PeerProgress;
-use super::{CloseCause, ConnectionTable, OpenConnection};
+use super::{CloseCause, ConnectionTable, EntryRef, OpenConnection};
 use crate::config::Config;
 use crate::settings::Settings;
 
@@ -45,21 +45,19 @@ impl Reaper {
 
     /// Closes the connections that exceed a limit at `now`, in milliseconds on the server's clock.
     pub(crate) fn sweep(&mut self, table: &ConnectionTable, now: u32) {
-        for (index, entry) in table.entries().enumerate() {
-            if let Some(connection) = entry.look()
-                && let Some(cause) = self.exceeded_limit(index, connection, now)
-            {
+        for connection in table.entries().filter_map(EntryRef::look) {
+            if let Some(cause) = self.exceeded_limit(&connection, now) {
                 connection.close(cause);
             }
         }
     }
 
-    fn exceeded_limit(&mut self, index: usize, connection: OpenConnection, now: u32) -> Option<CloseCause> {
-        let OpenConnection { entry, generation } = connection;
+    fn exceeded_limit(&mut self, connection: &OpenConnection, now: u32) -> Option<CloseCause> {
+        let OpenConnection { entry, number } = connection;
         if (self.config.write_timeout.is_some() || self.config.min_rate.is_some())
-            && let Some(progress) = slot(&mut self.progress, index)
-            && (entry.has_pending_output() || !progress.is_settled(generation, entry.sent()))
-            && let Some(cause) = progress.update(&self.config, generation, entry.output(), now)
+            && let Some(progress) = slot(&mut self.progress, entry.index as usize)
+            && (entry.has_pending_output() || !progress.is_settled(*number, entry.sent()))
+            && let Some(cause) = progress.update(&self.config, *number, entry.output(), now)
         {
             return Some(cause);
         }
@@ -104,7 +102,6 @@ mod tests {
     struct Stalled {
         shared: Arc<Shared>,
         handle: ConnectionHandle,
-        index: u32,
         socket: TcpStream,
         peer: TcpStream,
     }
@@ -115,9 +112,9 @@ mod tests {
             socket.set_nonblocking(true).unwrap();
             let shared =
                 Arc::new(Shared::new(Arc::new(Settings::new(config)), Arc::default(), Box::new(|_| ())));
-            let index = shared.table.insert(Descriptor::of(&socket), peer.local_addr().unwrap(), 0).unwrap();
-            let handle = ConnectionHandle::new(shared.clone(), index);
-            let stalled = Stalled { shared, handle, index, socket, peer };
+            let entry = shared.table.insert(Descriptor::of(&socket), peer.local_addr().unwrap(), 0).unwrap();
+            let handle = ConnectionHandle::new(shared.clone(), entry);
+            let stalled = Stalled { shared, handle, socket, peer };
             stalled.fill_send_queue();
             stalled.wait_for(|entry| {
                 let queued = u64::from(entry.kernel_send_queue().unwrap());
@@ -147,7 +144,7 @@ mod tests {
         }
 
         fn entry(&self) -> &Entry {
-            self.shared.table.entry(self.index)
+            self.handle.entry()
         }
 
         fn wait_for(&self, condition: impl Fn(&Entry) -> bool) {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use super::{CloseCause, ConnectionTable, Entry};
+use super::{CloseCause, ConnectionTable, EntryRef};
 use crate::account::Account;
 use crate::close_reason::CloseReason;
 use crate::config::Config;
@@ -90,7 +90,7 @@ impl Shared {
     ///
     /// # Errors
     /// If there is no room yet, or the connection itself is being closed.
-    pub(crate) fn make_room(&self, entry: &Entry, bytes: usize) -> Result<(), NoRoom> {
+    pub(crate) fn make_room(&self, entry: &EntryRef, bytes: usize) -> Result<(), NoRoom> {
         let _choosing = self.choosing.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if entry.close_cause().is_some() {
@@ -104,7 +104,7 @@ impl Shared {
             }
             let with_growth = entry.buffered().saturating_add(bytes);
             let largest = self.table.largest().filter(|largest| largest.entry.buffered() > with_growth);
-            if let Some(closed) = largest.or_else(|| entry.look()) {
+            if let Some(closed) = largest.or_else(|| entry.clone().look()) {
                 closed.close_for_memory(&self.account);
             }
         }

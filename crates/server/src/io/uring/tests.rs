@@ -51,8 +51,8 @@ impl FewBuffers {
         let peer = TcpStream::connect(self.addr).unwrap();
         peer.set_read_timeout(Some(DEADLINE)).unwrap();
         let (socket, addr) = self.listener.accept().unwrap();
-        let index = self.shared.table.insert(Descriptor::of(&socket), addr, 0).unwrap();
-        let handle = ConnectionHandle::new(self.shared.clone(), index);
+        let entry = self.shared.table.insert(Descriptor::of(&socket), addr, 0).unwrap();
+        let handle = ConnectionHandle::new(self.shared.clone(), entry);
         self.uring.serve(Connection::new(socket, handle, Room::Own)).unwrap();
         peer
     }

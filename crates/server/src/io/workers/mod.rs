@@ -145,9 +145,9 @@ mod tests {
             let (client, socket) = pair();
             socket.set_nonblocking(true).unwrap();
             let stream = workers.register(socket, 0).unwrap();
-            let index =
+            let entry =
                 shared.table.insert(Descriptor::of(&stream), client.local_addr().unwrap(), 0).unwrap();
-            Connection::new(stream, ConnectionHandle::new(shared.clone(), index), Room::Lent).at(0).spawn();
+            Connection::new(stream, ConnectionHandle::new(shared.clone(), entry), Room::Lent).at(0).spawn();
             Served { client, places, shared, _workers: workers }
         }
 

@@ -15,7 +15,7 @@ use crate::account::Account;
 struct Visitor {
     table: Arc<ConnectionTable>,
     descriptor: Descriptor,
-    index: u32,
+    entry: EntryRef,
 }
 
 impl Visitor {
@@ -25,27 +25,21 @@ impl Visitor {
 
     fn enter_from(table: &Arc<ConnectionTable>, now: u32, port: u16) -> Visitor {
         let (descriptor, peer) = (Descriptor::open(), SocketAddr::from(([127, 0, 0, 1], port)));
-        let index = table.insert(descriptor.clone(), peer, now).expect("there is room");
-        Visitor { table: table.clone(), descriptor, index }
-    }
-
-    fn entry(&self) -> &Entry {
-        self.table.entry(self.index)
+        let entry = table.insert(descriptor.clone(), peer, now).expect("there is room");
+        Visitor { table: table.clone(), descriptor, entry }
     }
 
     fn leave(self) -> Vacated {
-        let vacated = self.table.remove(self.index);
+        let vacated = self.table.remove(&self.entry);
         self.descriptor.close();
         self.table.released();
         vacated
     }
 }
 
-/// A table with one entry. It is allocated before any thread starts, since loom does not know `OnceLock`.
+/// A table with one entry.
 fn table() -> Arc<ConnectionTable> {
-    let table = ConnectionTable::new(1);
-    table.add_chunk_for(0).expect("there is memory");
-    Arc::new(table)
+    Arc::new(ConnectionTable::new(1))
 }
 
 #[test]
@@ -59,7 +53,7 @@ fn a_timeout_closes_only_the_connection_that_exceeded_it() {
             idle.leave();
             Visitor::enter(&table, 1000)
         });
-        for seen in table.entries().filter_map(Entry::look) {
+        for seen in table.entries().filter_map(EntryRef::look) {
             if seen.entry.last_progress() < 1000 {
                 seen.close(CloseCause::IdleTimeout);
             }
@@ -99,7 +93,7 @@ fn a_shutdown_closes_every_open_connection_once() {
             thread::spawn(move || table.close_all(CloseCause::WriteTimeout))
         };
         table.close_all(CloseCause::Shutdown);
-        let first = visitor.entry().close_cause().expect("it is being closed");
+        let first = visitor.entry.close_cause().expect("it is being closed");
 
         reaper.join().expect("no panic");
         assert_eq!(visitor.leave().cause, Some(first), "the first cause remains");
@@ -111,10 +105,10 @@ fn totals_never_fall() {
     loom::model(|| {
         let table = table();
         let visitor = Visitor::enter(&table, 0);
-        visitor.entry().record_received(5, 0);
+        visitor.entry.record_received(5, 0);
 
         let tasks = thread::spawn(move || {
-            visitor.entry().record_received(1, 0);
+            visitor.entry.record_received(1, 0);
             visitor.leave();
         });
         let (_, first) = table.totals();
@@ -132,7 +126,7 @@ fn memory_about_to_be_released_is_accounted_for_once() {
         let (table, account) = (table(), Arc::new(Account::new(100)));
         let visitor = Visitor::enter(&table, 0);
         assert!(account.try_add(60));
-        visitor.entry().set_buffered(60);
+        visitor.entry.set_buffered(60);
 
         let limits = {
             let (table, account) = (table.clone(), account.clone());
@@ -143,7 +137,7 @@ fn memory_about_to_be_released_is_accounted_for_once() {
             })
         };
         // As a handle does it.
-        visitor.entry().set_buffered(0);
+        visitor.entry.set_buffered(0);
         account.subtract(60);
         account.finish_release(visitor.leave().releasing);
 
@@ -198,7 +192,7 @@ fn a_connection_sees_a_change_or_is_woken_by_it() {
             })
         };
         let sleeper = std::sync::Arc::new(Sleeper::default());
-        visitor.entry().set_waker(&sleeper.clone().into());
+        visitor.entry.set_waker(&sleeper.clone().into());
         let has_seen = signal.load(Relaxed);
 
         control.join().expect("no panic");
@@ -222,8 +216,8 @@ fn a_connection_is_woken_by_what_closes_it() {
             })
         };
         let sleeper = std::sync::Arc::new(Sleeper::default());
-        visitor.entry().set_waker(&sleeper.clone().into());
-        let has_seen = visitor.entry().close_cause().is_some();
+        visitor.entry.set_waker(&sleeper.clone().into());
+        let has_seen = visitor.entry.close_cause().is_some();
 
         assert!(control.join().expect("no panic"), "it is the one with this peer");
         let woken = sleeper.woken.load(std::sync::atomic::Ordering::SeqCst);
@@ -266,9 +260,9 @@ fn connections_come_and_go_while_all_others_look_at_them() {
                 for _ in 0..2 {
                     let visitor = Visitor::enter(&table, 1000);
                     assert!(account.try_add(60), "what the connection before had buffered is free");
-                    visitor.entry().set_buffered(60);
-                    visitor.entry().record_received(1, 1000);
-                    visitor.entry().set_buffered(0);
+                    visitor.entry.set_buffered(60);
+                    visitor.entry.record_received(1, 1000);
+                    visitor.entry.set_buffered(0);
                     account.subtract(60);
                     let vacated = visitor.leave();
                     account.finish_release(vacated.releasing);
@@ -279,7 +273,7 @@ fn connections_come_and_go_while_all_others_look_at_them() {
         let limits = {
             let (table, account) = (table.clone(), account.clone());
             thread::spawn(move || {
-                for seen in table.entries().filter_map(Entry::look) {
+                for seen in table.entries().filter_map(EntryRef::look) {
                     if seen.entry.last_progress() < 1000 {
                         seen.close(CloseCause::IdleTimeout);
                     } else {
