@@ -62,6 +62,23 @@ impl Protocol {
         SIGNATURES.iter().find(|(_, is_typical)| is_typical(answer)).map(|(protocol, _)| *protocol)
     }
 
+    /// Whether an answer says that the server cannot serve the client now, and not what is wrong with the request: an HTTP response of
+    /// the class 5xx, an error in RESP, a server's error of memcached. `None`: so far it does not say.
+    pub(crate) fn is_refusal(self, answer: &[u8]) -> Option<bool> {
+        let begins = |refusal: &[u8]| {
+            let both = refusal.iter().zip(answer);
+            let is_same = both.clone().all(|(one, other)| one == other);
+            if is_same && answer.len() < refusal.len() { None } else { Some(is_same) }
+        };
+        match self {
+            Protocol::Http if answer.len() < STATUS_CLASS + 1 => None,
+            Protocol::Http => Some(answer[STATUS_CLASS] == b'5'),
+            Protocol::Redis => begins(b"-"),
+            Protocol::Memcached => begins(b"SERVER_ERROR"),
+            _ => Some(false),
+        }
+    }
+
     /// Its usual name.
     pub fn name(self) -> &'static str {
         match self {
@@ -84,6 +101,9 @@ impl Protocol {
         }
     }
 }
+
+/// Where the class of the status is in `HTTP/1.1 503`.
+const STATUS_CLASS: usize = 9;
 
 /// The first one that fits. A server that refuses plain HTTP on its TLS port comes before HTTP, and FTP before SMTP.
 const SIGNATURES: [Signature; 16] = [
@@ -266,6 +286,28 @@ mod tests {
         (b"\x88\x02\x03\xea", Protocol::WebSocketClose),
         (b"\x88\x1e\x03\xefinvalid payload", Protocol::WebSocketClose),
     ];
+
+    #[test]
+    fn errors_of_the_server_are_refusals() {
+        use Protocol::{Http, Memcached, Redis, Ssh};
+        let answers: [(Protocol, &str, Option<bool>); 11] = [
+            (Http, "HTTP/1.1 ", None),
+            (Http, "HTTP/1.1 503 Busy\r\n", Some(true)),
+            (Http, "HTTP/1.0 5", Some(true)),
+            (Http, "HTTP/1.1 404 Not Found\r\n", Some(false)),
+            (Http, "HTTP/1.1 429 Slow down\r\n", Some(false)),
+            (Redis, "-BUSY\r\n", Some(true)),
+            (Redis, "$1\r\nx\r\n", Some(false)),
+            (Memcached, "SERVER", None),
+            (Memcached, "SERVER_ERROR out of memory\r\n", Some(true)),
+            (Memcached, "STORED\r\n", Some(false)),
+            (Ssh, "-", Some(false)),
+        ];
+
+        for (protocol, answer, expected) in answers {
+            assert_eq!(protocol.is_refusal(answer.as_bytes()), expected, "{answer}");
+        }
+    }
 
     #[test]
     fn each_protocol_is_recognised_by_an_answer_of_it() {

@@ -52,4 +52,7 @@ pub struct Service {
     /// Whether that reply of the attack began, and did not go on as it does without an attack. It counts as not got.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub began: bool,
+    /// Whether it was refused instead, as by the HTTP status 503. That counts as no reply where it gets another one without an attack.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
 }

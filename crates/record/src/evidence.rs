@@ -299,8 +299,10 @@ pub enum StopReason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EchoFault {
-    /// Bytes are missing.
+    /// Bytes are missing; of messages whose length is known, complete ones.
     Lost,
+    /// A part of a message is missing.
+    Torn,
     /// Bytes came again.
     Repeated,
     /// Bytes are others than those sent.

@@ -51,6 +51,7 @@ fn full_evidence() -> Evidence {
         during: Some(true),
         after: Some(false),
         began: false,
+        refused: false,
     };
     Evidence {
         min_duration: 10.0,
@@ -71,7 +72,7 @@ fn full_evidence() -> Evidence {
             serves_several: true,
             limit: 5.0,
             active: Some(served),
-            idle: Some(Service { p99: None, during: None, ..served }),
+            idle: Some(Service { p99: None, during: None, refused: true, ..served }),
             newcomer: Some(Service { began: true, ..served }),
             subscriber: Some(served),
         }),

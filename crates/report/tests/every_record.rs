@@ -135,7 +135,7 @@ prop_compose! {
                 active: Some(Service { replies: bytes.0, p99: Some(max_duration), ..Service::default() }),
                 idle: Some(Service { during: Some(flags[1]), after: Some(flags[2]), ..Service::default() }),
                 newcomer: None,
-                subscriber: Some(Service { began: flags[3], ..Service::default() }),
+                subscriber: Some(Service { began: flags[3], refused: flags[0], ..Service::default() }),
             }),
             control: Some(Control {
                 sent: bytes.0,

@@ -43,6 +43,8 @@ pub enum Advice {
     ShowMemory,
     /// The same, or let an audit start the server.
     ShowMemoryOrAudit,
+    /// Send at a lower rate: a limit of a queue in bytes stays as it is, and one in seconds does not.
+    CompareRates,
     /// Test where more memory is available.
     GiveMoreMemory,
     /// Test a process that has just been started, so that no memory of earlier work can be used again.

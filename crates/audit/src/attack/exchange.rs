@@ -69,6 +69,11 @@ impl Exchange {
         self.sent < send.len()
     }
 
+    /// What came and does not belong to an earlier answer.
+    pub(super) fn received(&self) -> &[u8] {
+        &self.received
+    }
+
     /// Forgets what came so far.
     pub(super) fn forget(&mut self) {
         self.received.clear();

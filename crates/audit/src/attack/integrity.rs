@@ -154,7 +154,8 @@ impl EchoCheck {
         } else if cell < due {
             Some(Some(EchoFault::Repeated))
         } else if came_at < meant_for {
-            Some(Some(EchoFault::Lost))
+            let is_torn = stream.tears_a_message(at - self.greeting, meant_for - came_at);
+            Some(Some(if is_torn { EchoFault::Torn } else { EchoFault::Lost }))
         } else if came_at == meant_for {
             Some(Some(EchoFault::Changed))
         } else {
@@ -285,14 +286,18 @@ mod tests {
 
     #[test]
     fn lost_bytes_are_shown_by_a_later_stamp() {
-        for (from, length) in
-            [(8192, 1024), (8192, 64), (8192 + 7, 5), (8192 + 40, 40_000), (9000, 20), (8192 + 31, 1024)]
-        {
+        let whole = [(8192, 1024), (8192, 20 << 10)];
+        // The other end of the hole is in a message, or both are at the same place of one.
+        let torn = [(8192, 64), (8192 + 7, 5), (8192 + 40, 40_000), (9000, 20), (8192 + 500, 1024)];
+        let both = whole.map(|cut| (cut, EchoFault::Lost)).into_iter();
+        for ((from, length), expected) in both.chain(torn.map(|cut| (cut, EchoFault::Torn))) {
             let (at, fault) = fault(|bytes| cut(bytes, from, length)).unwrap();
 
-            assert_eq!(fault, Some(EchoFault::Lost), "{length} at {from}");
+            assert_eq!(fault, Some(expected), "{length} at {from}");
             assert!((from as u64..from as u64 + 128).contains(&at), "{length} at {from}: {at}");
         }
+        // Halves of two stamps, which make a third number together.
+        assert!(fault(|bytes| cut(bytes, 8192 + 31, 1024)).is_some_and(|(_, fault)| fault.is_some()));
     }
 
     #[test]
@@ -342,7 +347,7 @@ mod tests {
             bytes.splice(0..0, *b"Welcome!\r\n");
         })
         .unwrap();
-        assert_eq!(fault, Some(EchoFault::Lost));
+        assert_eq!(fault, Some(EchoFault::Torn));
         assert!((50_010..50_138).contains(&at), "{at}");
     }
 

@@ -14,6 +14,8 @@ pub(super) struct StimulusStream {
     cells: Vec<(usize, Digits)>,
     /// The mark of the cells, if there are any. In a stimulus with letters and digits, it is that of the first one.
     mark: Option<CellMark>,
+    /// The length of a message, if each stimulus is one.
+    message: Option<u64>,
     repeats: bool,
     /// A part of the stream of one connection.
     part: Vec<u8>,
@@ -36,6 +38,7 @@ impl StimulusStream {
             cells: copied.collect(),
             mark: mark.map(|(mark, (_, digits))| CellMark { text: mark.text(*digits), digits: *digits }),
             block: bytes.repeat(copies),
+            message: is_message(&bytes).then_some(bytes.len() as u64),
             repeats,
             part: Vec::new(),
         }
@@ -61,6 +64,13 @@ impl StimulusStream {
         &self.part
     }
 
+    /// Whether a message is incomplete if the stream differs from `at` on because `lost` bytes are missing.
+    pub(super) fn tears_a_message(&self, at: u64, lost: u64) -> bool {
+        // Between two messages, the first stamp of the later one differs.
+        let first_stamp = self.cells.first().map_or(0, |(start, _)| start + STAMP.end) as u64;
+        self.message.is_some_and(|length| lost % length != 0 || at % length >= first_stamp)
+    }
+
     /// The mark of its cells, if it has any.
     pub(super) fn mark(&self) -> Option<CellMark> {
         self.mark
@@ -79,6 +89,13 @@ impl StimulusStream {
         let (round, index) = (cell.checked_div(self.cells.len() as u64)?, cell % self.cells.len() as u64);
         round.checked_mul(self.block.len() as u64)?.checked_add(self.cells[index as usize].0 as u64)
     }
+}
+
+/// Whether these bytes are one message, by their framing: a line, or a length of two bytes and as much.
+fn is_message(bytes: &[u8]) -> bool {
+    let is_line = memchr::memchr(b'\n', bytes).is_some_and(|end| end + 1 == bytes.len());
+    let prefix = bytes.first_chunk().map(|length| usize::from(u16::from_be_bytes(*length)));
+    is_line || prefix.is_some_and(|length| length > 0 && length + 2 == bytes.len())
 }
 
 /// How the cells of a stream begin.
@@ -131,6 +148,23 @@ mod tests {
             Part::Text("\n".to_owned()),
         ];
         StimulusStream::new(&SendMode::Repeat(Payload::new(parts).marked(Mark::EXAMPLE)))
+    }
+
+    #[test]
+    fn a_message_is_torn_at_any_place_but_between_two() {
+        let lines = marked_lines();
+        // A line has 200 bytes, and the stamp of its first cell is over by 37.
+        assert!(!lines.tears_a_message(600 + 36, 200) && !lines.tears_a_message(636, 4000));
+        assert!(lines.tears_a_message(636, 201) && lines.tears_a_message(637, 200));
+        let two_lines = repeated("one\ntwo\n");
+        assert!(!two_lines.tears_a_message(2, 3), "it may be any number of messages");
+    }
+
+    #[test]
+    fn lines_and_bytes_behind_their_length_are_messages() {
+        let all: [&[u8]; 7] = [b"", b"\n", b"ab\n", b"a\nb\n", b"ab", b"\0\x02ab", b"\0\x03ab"];
+
+        assert_eq!(all.map(is_message), [false, true, true, false, false, true, false]);
     }
 
     #[test]

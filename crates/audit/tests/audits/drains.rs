@@ -6,16 +6,21 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use echoctl_audit::{AuditConfig, Preset, Script};
-use echoctl_record::{Drain, EchoFault, StopReason};
+use echoctl_audit::{AuditConfig, AuditOutcome, Preset, Script};
+use echoctl_record::{Drain, EchoFault, StopReason, Verdict};
 use echoctl_testkit::server;
 use echoctl_verdict::audit::{Cause, figures};
 
-/// Attacks a server that runs `serve` for each connection, and returns what was drained, and the bytes that were lost.
-fn drained(script: Script, serve: impl Fn(&TcpStream) + Clone + Send + 'static) -> (Drain, Option<u64>) {
+/// Attacks a server that runs `serve` for each connection.
+fn attacked(script: Script, serve: impl Fn(&TcpStream) + Clone + Send + 'static) -> AuditOutcome {
     let addr = server(move |stream| serve(&stream));
     let config = AuditConfig { budget: 64 << 20, ..AuditConfig::new(addr, script) };
-    let outcome = config.attack(&AtomicBool::new(false), &mut |_| {}).unwrap();
+    config.attack(&AtomicBool::new(false), &mut |_| {}).unwrap()
+}
+
+/// The same, and returns what was drained, and the bytes that were lost.
+fn drained(script: Script, serve: impl Fn(&TcpStream) + Clone + Send + 'static) -> (Drain, Option<u64>) {
+    let outcome = attacked(script, serve);
     let lost = figures(&outcome.evidence).lost;
     (outcome.evidence.drain.unwrap(), lost)
 }
@@ -88,6 +93,43 @@ fn what_a_server_does_not_read_is_not_lost() {
     });
 
     assert_eq!((drain.stopped, drain.fault, lost), (StopReason::Quiet, None, Some(0)));
+}
+
+#[test]
+fn an_echo_that_reads_no_more_after_a_stall_is_stuck() {
+    // As one with edge-triggered polling that missed an event: it has written all that it read, and input waits for it for ever.
+    let outcome = attacked(raw(), |stream| {
+        let mut last = Instant::now();
+        echo(stream, |_, _| {
+            let waited = std::mem::replace(&mut last, Instant::now()).elapsed();
+            while waited > Duration::from_secs(1) {
+                std::thread::park();
+            }
+            true
+        });
+    });
+
+    let judgement = outcome.judgement;
+    assert_eq!((judgement.verdict, judgement.cause), (Verdict::Corrupts, Cause::StaysStuck));
+    assert!(judgement.reason.contains("never read the rest"), "{}", judgement.reason);
+}
+
+#[test]
+fn a_message_that_is_dropped_in_part_is_torn() {
+    let without = |from: u64, to: u64| {
+        let (drain, _) = drained(Preset::Echo.script("127.0.0.1"), move |stream| {
+            echo(stream, |offset, piece| {
+                let inside = |at: u64| (at.clamp(offset, offset + piece.len() as u64) - offset) as usize;
+                piece.drain(inside(from)..inside(to));
+                true
+            });
+        });
+        drain.fault
+    };
+
+    // A line has 1 KiB.
+    assert_eq!(without(1 << 20, (1 << 20) + 4096), Some(EchoFault::Lost));
+    assert_eq!(without((1 << 20) + 500, (1 << 20) + 1500), Some(EchoFault::Torn));
 }
 
 #[test]

@@ -189,6 +189,17 @@ fn the_head_of_a_stream_that_is_held_up_is_no_service() {
 }
 
 #[test]
+fn an_error_in_place_of_the_usual_reply_is_no_service() {
+    let outcome = attack_with(&["shedding", "{port}"], once(), 1);
+
+    let newcomer = outcome.evidence.bystanders.unwrap().newcomer.unwrap();
+    assert_eq!((newcomer.during, newcomer.after, newcomer.refused), (NO, YES, true));
+    assert_eq!(outcome.judgement.verdict, Verdict::Starves);
+    let reason = outcome.judgement.reason;
+    assert!(reason.ends_with("other clients got no reply but errors within 5.0 s: a new one"), "{reason}");
+}
+
+#[test]
 fn a_stream_of_its_own_goes_on_for_a_newcomer() {
     let outcome = attack_with(&["feed", "bounded", "{port}"], once(), 1);
 

@@ -49,6 +49,7 @@ fn main() {
         ["receive", addr] => feed::receive(addr),
         ["receive-twice", addr] => feed::receive_twice(addr),
         ["late", addr] => listen(addr, late),
+        ["shedding", addr] => shedding(addr),
         ["collect", addr] => listen(addr, |stream| thread::spawn(|| collect(stream))),
         ["relay", addr, upstream] => listen(addr, |stream| relay(stream, upstream)),
         ["collect-file", path] => fs::read(path).map(|bytes| drop(std::hint::black_box(bytes))),
@@ -262,6 +263,23 @@ fn late(mut stream: TcpStream) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Answers one client at a time with much, and the others with an error.
+fn shedding(addr: &str) -> io::Result<()> {
+    let place = Arc::new(Mutex::new(()));
+    listen(addr, |mut stream| {
+        let place = Arc::clone(&place);
+        thread::spawn(move || -> io::Result<()> {
+            stream.read_exact(&mut [0])?;
+            let Ok(_place) = place.try_lock() else {
+                return stream.write_all(b"HTTP/1.1 503 Service Unavailable\r\n\r\n");
+            };
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+            // As much as one that reads gets in the calm, and more than the queues for one that does not.
+            (0..256).try_for_each(|_| stream.write_all(&[b'y'; 65536]))
+        })
+    })
 }
 
 /// Exits when it receives a byte.

@@ -55,6 +55,9 @@ pub(super) fn text(advice: Advice) -> String {
         Advice::ShowMemoryOrAudit => {
             "give --pid, run as the server's user, or let echoctl audit start the server"
         }
+        Advice::CompareRates => {
+            "send more slowly: --rate 32MiB; if its memory then grows less before it disconnects, limit the queue in bytes as well"
+        }
         Advice::GiveMoreMemory => "run it where more memory is available",
         Advice::AuditProducer => {
             "give --pid of the process that produces the data, or audit that process directly"

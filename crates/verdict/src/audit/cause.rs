@@ -22,6 +22,8 @@ pub enum Cause {
     RefusesReadersToo,
     /// It ended a flood of frames.
     EndedAFlood,
+    /// It closed the connection, and had buffered more by then than any queue should hold.
+    ClosedAfterMuch,
     /// It closed the connection.
     Closed,
     /// It violated TLS or HTTP/2.
@@ -116,6 +118,8 @@ pub enum Cause {
     DeadAfterwards,
     /// It sent other bytes back than it got.
     CorruptedAnEcho,
+    /// It held an echo back, and did not go on once that was read.
+    StaysStuck,
     /// It wrote what the slow reader does not read to files.
     Spilled,
 }
@@ -132,7 +136,7 @@ impl Cause {
             Cause::DroppedInput => (Verdict::Discards, None),
             Cause::AcceptedToFiles | Cause::SpilledWhileStalled | Cause::Spilled => (Verdict::Spills, None),
             Cause::StarvedOthers | Cause::DeadAfterwards => (Verdict::Starves, None),
-            Cause::CorruptedAnEcho => (Verdict::Corrupts, None),
+            Cause::CorruptedAnEcho | Cause::StaysStuck => (Verdict::Corrupts, None),
             Cause::RanOutOfMemory
             | Cause::GrewBeyondALimit
             | Cause::RetainedUntilItStopped
@@ -158,6 +162,7 @@ impl Cause {
             Cause::Refused | Cause::RefusesReadersToo | Cause::AnsweredOnce => {
                 doubt(Advice::UseServersProtocol)
             }
+            Cause::ClosedAfterMuch => doubt(Advice::CompareRates),
             Cause::AnsweredAndClosed => doubt(Advice::RequestLargerReply),
             Cause::GrewToASmallCap => doubt(Advice::GiveMoreMemory),
             Cause::Suspended => doubt(Advice::ResumeServer),
@@ -167,6 +172,9 @@ impl Cause {
             Cause::StalledUnseen | Cause::AcceptedUnseen => doubt(Advice::ShowMemory),
             Cause::QueuedElsewhere => doubt(Advice::AuditProducer),
             Cause::UpstreamUnseen => doubt(Advice::AuditUpstream),
+            Cause::DidNotGoOn if signals.is_drained_to_its_end() => {
+                doubt(Advice::WatchLonger { seconds: 60.0 })
+            }
             Cause::StoppedForAnotherReason | Cause::DidNotGoOn => doubt(Advice::CheckServer),
             Cause::UnsteadyWhileStalled | Cause::MayBeCollecting => {
                 doubt(Advice::WatchLonger { seconds: 60.0 })

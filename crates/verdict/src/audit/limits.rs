@@ -36,6 +36,9 @@ pub(super) const MEMORY_CAP: u64 = 1 << 30;
 /// Growth that is enough for a verdict when it ended the attack: more than a queue for one peer should hold.
 pub(super) const ENOUGH_GROWTH: u64 = 32 << 20;
 
+/// Growth that no queue for one peer should reach, even one that ends with the connection.
+pub(super) const NO_QUEUE: u64 = 256 << 20;
+
 /// Output below this is a greeting.
 pub(super) const GREETING_BYTES: u64 = 64 * 1024;
 

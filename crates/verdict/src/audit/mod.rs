@@ -3,7 +3,7 @@
 //! ```text
 //! the server crashed                                        crashes
 //! it ran out of memory                                      unbounded
-//! it closed the connection        under pressure: disconnects    before, or of readers too: inconclusive
+//! it closed the connection        under pressure: disconnects    before, of readers too, or after a budget in memory: inconclusive
 //! nothing moved for 3.5 s         memory flat: bounded      memory rising: unbounded
 //!   … because its kernel accepts no more, or the windows of its protocol are used up
 //! it accepted everything …

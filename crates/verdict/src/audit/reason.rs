@@ -3,6 +3,7 @@
 use echoctl_record::{Bytes, DisconnectKind, EchoFault, Evidence, Seconds, Service, count};
 
 use super::cause::Cause;
+use super::limits::COLLECTOR_CORES;
 use super::signals::Signals;
 
 /// The sentence.
@@ -66,6 +67,11 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
             "{closed}, and that of a client that sends the same and reads: not reading is not the reason{answer}"
         ),
         Cause::EndedAFlood => format!("{closed}: it does not answer a flood without end"),
+        Cause::ClosedAfterMuch => format!(
+            "{closed}, but its memory had grown by {} by then: if its limit is a time and not a size, a client that sends faster makes \
+             it buffer more",
+            Bytes(s.peak().unwrap_or(0))
+        ),
         Cause::Closed => closed,
         Cause::ViolatedItsProtocol => {
             let violation = s.evidence.violation.as_deref().unwrap_or_default();
@@ -146,15 +152,23 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
         Cause::StalledUndrained => {
             format!("{stalled}, but nothing was drained: whether the server goes on is not known")
         }
+        Cause::DidNotGoOn if s.is_drained_to_its_end() => format!(
+            "{stalled}, but when the slow reader read at last, the server closed the connection after hardly more than the kernels had \
+             buffered: perhaps it disconnects a slow client after some time"
+        ),
         Cause::DidNotGoOn => format!(
-            "{stalled}, but when the slow reader read at last, the server sent no more than the kernels had buffered, and served no \
-             other client: it may have stopped for another reason"
+            "{stalled}, but when the slow reader read at last, the server sent no more than the kernels had buffered{}: it may have \
+             stopped for another reason",
+            if s.serves_others() { "" } else { ", and served no other client" }
         ),
         Cause::AtRest => {
             let stopped = if s.is_behind_windows() { stopped + USED_UP } else { stopped };
             let size = s.growth().map(|growth| format!(" at {} above its initial size", Bytes(growth)));
             let size = size.unwrap_or_default();
-            format!("the server stopped {stopped}: {stalled}, and its memory stopped growing{size}")
+            format!(
+                "the server stopped {stopped}: {stalled}, and its memory stopped growing{size}{}",
+                busy(s)
+            )
         }
         Cause::GrewWhileStalled if s.is_behind_windows() => format!(
             "the server could send no more to the client, whose windows were used up, and its memory rose steadily by at least \
@@ -164,7 +178,10 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
             format!("{stalled}, and its memory rose steadily by at least {rise} meanwhile")
         }
         Cause::LevelWhileStalled => {
-            format!("the server stopped {stopped}: {stalled}, and its memory rose and fell without a trend")
+            format!(
+                "the server stopped {stopped}: {stalled}, and its memory rose and fell without a trend{}",
+                busy(s)
+            )
         }
         Cause::UnsteadyWhileStalled => {
             format!("{stalled}, and its memory rose by {rise} meanwhile, but not steadily")
@@ -231,16 +248,13 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
         }
         Cause::StarvedOthers => unserved(s, "while the slow reader did not read", |service| service.during),
         Cause::DeadAfterwards => unserved(s, "after the slow reader had gone", |service| service.after),
-        Cause::CorruptedAnEcho => {
-            let drain = s.evidence.drain.as_ref();
-            let how = match drain.and_then(|drain| drain.fault) {
-                Some(EchoFault::Lost) => "bytes are missing",
-                Some(EchoFault::Repeated) => "bytes came twice",
-                Some(EchoFault::Changed) | None => "other bytes came",
-            };
-            let at = drain.and_then(|drain| drain.damaged_at).unwrap_or(0);
-            format!("the server held the slow reader back, but its echo is wrong from byte {at} on: {how}")
-        }
+        Cause::CorruptedAnEcho => corrupted(s),
+        Cause::StaysStuck => format!(
+            "the server held the slow reader back, and when that read at last, its echo ended after {}: it never read the rest, of which {} \
+             wait in its kernel",
+            Bytes(s.taken()),
+            Bytes(s.left_unread())
+        ),
         Cause::Spilled => format!(
             "the server read {read} and wrote {written}, while {} were written to files",
             Bytes(s.in_files())
@@ -257,6 +271,34 @@ fn answer(evidence: &Evidence) -> Option<&str> {
     drained.or_else(|| evidence.control.as_ref()?.first_text.as_deref())
 }
 
+/// That a server that waits uses the processor all the same, which a limit of memory does not excuse.
+fn busy(signals: &Signals) -> String {
+    let cores = signals.busy_while_stalled().filter(|cores| *cores >= COLLECTOR_CORES);
+    cores.map_or(String::new(), |cores| {
+        format!(
+            ", but it was busy all the time ({cores:.1} processor cores): perhaps a loop that tries to write"
+        )
+    })
+}
+
+/// What is wrong with an echo, and where.
+fn corrupted(signals: &Signals) -> String {
+    let drain = signals.evidence.drain.as_ref();
+    let at = drain.and_then(|drain| drain.damaged_at).unwrap_or(0);
+    let fault = drain.and_then(|drain| drain.fault);
+    let how = match fault {
+        Some(EchoFault::Torn) => {
+            return format!(
+                "the server dropped parts of messages, so that the rest cannot be read: its echo is wrong from byte {at} on"
+            );
+        }
+        Some(EchoFault::Lost) => "bytes are missing",
+        Some(EchoFault::Repeated) => "bytes came twice",
+        Some(EchoFault::Changed) | None => "other bytes came",
+    };
+    format!("the server held the slow reader back, but its echo is wrong from byte {at} on: {how}")
+}
+
 /// Which healthy clients were not served, and when.
 fn unserved(signals: &Signals, when: &str, answer: impl Fn(&Service) -> Option<bool>) -> String {
     let Some(bystanders) = signals.evidence.bystanders else { return String::new() };
@@ -269,11 +311,12 @@ fn unserved(signals: &Signals, when: &str, answer: impl Fn(&Service) -> Option<b
         (bystanders.newcomer, newcomer),
         (bystanders.subscriber, "one that gets what the slow reader gets"),
     ];
-    let names: Vec<&str> = kinds
-        .into_iter()
-        .filter(|(service, _)| service.as_ref().is_some_and(|service| answer(service) == Some(false)))
-        .map(|(_, name)| name)
-        .collect();
+    let is_unserved =
+        |service: &Option<Service>| service.as_ref().is_some_and(|it| answer(it) == Some(false));
+    let unserved = || kinds.iter().filter(|(service, _)| is_unserved(service));
+    let names: Vec<&str> = unserved().map(|(_, name)| *name).collect();
+    let are_refused = unserved().any(|(service, _)| service.as_ref().is_some_and(|it| it.refused));
+    let nothing = if are_refused { "no reply but errors" } else { "no reply" };
     let (limit, names) = (Seconds(bystanders.limit), names.join(", "));
-    format!("{when}, other clients got no reply within {limit}: {names}")
+    format!("{when}, other clients got {nothing} within {limit}: {names}")
 }

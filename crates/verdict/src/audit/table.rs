@@ -33,6 +33,7 @@ fn disconnected(signals: &Signals) -> Cause {
         s if s.has_just_answered() => Cause::AnsweredAndClosed,
         s if s.limits_input() => Cause::ClosedAtInputLimit,
         s if s.ends_a_flood() => Cause::EndedAFlood,
+        s if s.kept_a_budget() => Cause::ClosedAfterMuch,
         s if s.serves_a_reader() || s.has_buffered_replies() => Cause::Closed,
         s if !s.was_under_pressure() => Cause::Refused,
         s if s.refuses_readers_too() => Cause::RefusesReadersToo,
@@ -104,6 +105,7 @@ fn accepting(signals: &Signals) -> Cause {
 pub(super) fn beside(signals: &Signals) -> impl Iterator<Item = Cause> {
     let lines = [
         (signals.has_corrupted_an_echo(), Cause::CorruptedAnEcho),
+        (signals.stays_stuck(), Cause::StaysStuck),
         (signals.has_starved_others(), Cause::StarvedOthers),
         (signals.is_dead_afterwards(), Cause::DeadAfterwards),
         (signals.has_spilled(), Cause::Spilled),

@@ -12,6 +12,7 @@ use super::{BETWEEN, Bystander, Bystanders};
 use crate::Error;
 use crate::attack::connector::Connector;
 use crate::attack::integrity::EchoAssumption;
+use crate::protocol::Protocol;
 use crate::script::Script;
 use crate::sys;
 
@@ -158,6 +159,8 @@ impl<'a, 'c> Asked<'a, 'c> {
         }
         self.clients.truncate(served);
         let reply = heard.into_iter().take(2).next_back().map(|heard| heard.start).unwrap_or_default();
+        let granted = |protocol: &Protocol| protocol.is_refusal(&reply) == Some(false);
+        self.question.granted = Protocol::of(&reply).filter(granted);
         let mut taking_part = self.clients.into_iter().skip(ACTIVE).map(Bystander::new);
         let [active, idle] = [(); 2].map(|()| taking_part.next());
         let active = active.filter(Bystander::is_served);

@@ -34,6 +34,8 @@ pub(super) enum Failure {
     Refused,
     /// The server closed it.
     Closed,
+    /// The server refused to serve the client.
+    Unserved,
 }
 
 /// What a client received.
@@ -65,6 +67,8 @@ struct Attempt {
     quiet_since: Instant,
     /// When the last reply came.
     answered_at: Option<Instant>,
+    /// Whether it was a refusal.
+    is_refused: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -240,6 +244,10 @@ impl HealthyClient {
             attempt.stage = Stage::Asking;
         }
         let is_answered = attempt.converse(asking.question.setup_steps(), &mut self.heard, asking);
+        if is_answered && attempt.is_refused {
+            self.retry(Failure::Unserved, now);
+            return Ok(false);
+        }
         if is_answered {
             attempt.stage = Stage::Ready;
         }
@@ -264,6 +272,7 @@ impl Attempt {
             exchange,
             quiet_since: asking.now,
             answered_at: None,
+            is_refused: false,
         })
     }
 
@@ -299,6 +308,11 @@ impl Attempt {
         self.exchange.write(&mut self.connection, send);
         let count = self.read(heard, asking);
         self.exchange.note(&asking.buffer[..count]);
+        let is_any_reply = step == asking.question.setup_steps() && answer == Answer::Any;
+        if let Some(protocol) = asking.question.granted.filter(|_| is_any_reply) {
+            let Some(is_refusal) = protocol.is_refusal(self.exchange.received()) else { return false };
+            self.is_refused = is_refusal;
+        }
         // A response may have no body.
         let is_complete = answer == Answer::Any && self.connection.has_complete_response();
         self.exchange.is_answered(send, answer) || is_complete

@@ -20,7 +20,7 @@ use super::driver::Moment;
 use crate::Error;
 use crate::sys::Interest;
 pub(super) use calm::Calm;
-use client::{Asking, HealthyClient};
+use client::{Asking, Failure, HealthyClient};
 use question::Question;
 use stream::Stream;
 pub(super) use subscriber::Subscriber;
@@ -67,6 +67,8 @@ struct Bystander {
     asked: Option<Moment>,
     during: Option<bool>,
     after: Option<bool>,
+    /// Whether it was refused in place of a reply, until its time was over.
+    was_refused: bool,
 }
 
 impl Bystanders {
@@ -134,6 +136,7 @@ impl Bystanders {
         if let Some(active) = &mut self.active {
             if active.client.waits_for(now).is_some_and(|wait| wait >= limit) {
                 active.during = Some(false);
+                active.was_refused |= active.client.failure() == Some(Failure::Unserved);
             }
             if active.is_served() {
                 self.ask_at.get_or_insert(now + BETWEEN);
@@ -274,6 +277,7 @@ impl Bystander {
             asked: None,
             during: None,
             after: None,
+            was_refused: false,
         }
     }
 
@@ -304,6 +308,7 @@ impl Bystander {
     /// Notes whether it was answered at the moment at which it was to ask. A server that did not answer once is not excused by
     /// another time.
     fn note_asked(&mut self, is_answered: bool) {
+        self.was_refused |= !is_answered && self.client.failure() == Some(Failure::Unserved);
         let answered = match self.asked.take() {
             Some(Moment::During) => &mut self.during,
             Some(Moment::After) => &mut self.after,
@@ -329,6 +334,7 @@ impl Bystander {
             during: self.during,
             after: self.after,
             began: false,
+            refused: self.was_refused,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The question of a healthy client, and the reply that it waits for.
 
 use crate::attack::exchange::Answer;
+use crate::protocol::Protocol;
 use crate::script::{Payload, Script, SendMode, Step};
 
 /// What a healthy client sends and waits for, on any of its connections.
@@ -17,6 +18,8 @@ pub(super) struct Question {
     pub(super) is_stimulus: bool,
     /// Whether the server greets each connection before the first question.
     pub(super) is_greeted: bool,
+    /// The protocol in which the server is known to answer it: a refusal does not count as an answer then.
+    pub(super) granted: Option<Protocol>,
 }
 
 impl Question {
@@ -56,6 +59,7 @@ impl Question {
             is_once: false,
             is_stimulus: false,
             is_greeted: false,
+            granted: None,
         }
     }
 

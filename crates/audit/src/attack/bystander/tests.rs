@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -69,6 +69,32 @@ fn all_places_of_the_attack_are_tried_in_the_calm() {
     assert_eq!(taking_part(2), (true, false, false));
     assert_eq!(taking_part(3), (true, true, false));
     assert_eq!(taking_part(4), (true, true, true));
+}
+
+#[test]
+fn an_error_in_place_of_the_usual_reply_is_no_reply() {
+    /// Answers each request with a status, as long as the crowd is served.
+    fn answering(is_full: &'static AtomicBool) -> SocketAddr {
+        server(move |mut stream| {
+            while let Ok(1..) = stream.read(&mut [0; 1024]) {
+                let status = if is_full.load(Ordering::Relaxed) { "503 Full" } else { "200 OK" };
+                let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+            }
+        })
+    }
+    static IS_FULL: AtomicBool = AtomicBool::new(false);
+    static IS_ALWAYS_FULL: AtomicBool = AtomicBool::new(true);
+    let asked_when_full = |is_full: &'static AtomicBool| {
+        with_connector(answering(is_full), |connector| {
+            let calm = Calm::observe(&pings(), connector, Instant::now()).unwrap();
+            is_full.store(true, Ordering::Relaxed);
+            let newcomer = asked(&mut calm.bystanders.unwrap(), connector, Moment::During).newcomer.unwrap();
+            (newcomer.during, newcomer.refused)
+        })
+    };
+
+    assert_eq!(asked_when_full(&IS_FULL), (Some(false), true));
+    assert_eq!(asked_when_full(&IS_ALWAYS_FULL), (Some(true), false), "that is its reply to this question");
 }
 
 #[test]

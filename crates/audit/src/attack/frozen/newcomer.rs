@@ -123,6 +123,7 @@ impl Newcomers {
             during,
             after,
             began: false,
+            refused: false,
         };
         (during.is_some() || after.is_some()).then(|| Bystanders {
             calm: self.calm.as_secs_f64(),

@@ -129,6 +129,7 @@ fn echo(summary: &Summary) -> Vec<Row> {
         let fault = match summary.attack.evidence.drain.as_ref().and_then(|drain| drain.fault) {
             None => "",
             Some(EchoFault::Lost) => " (bytes are missing there)",
+            Some(EchoFault::Torn) => " (a part of a message is missing there)",
             Some(EchoFault::Repeated) => " (earlier bytes come again)",
             Some(EchoFault::Changed) => " (other bytes)",
         };

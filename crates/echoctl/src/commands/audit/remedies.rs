@@ -85,10 +85,15 @@ const ISOLATE: [Remedy; 5] = [
 ];
 
 /// Ways to send what was to be sent.
-const KEEP_INTACT: [Remedy; 4] = [
+const KEEP_INTACT: [Remedy; 5] = [
     (
         "send the rest",
         "a write may accept only a part (short write): keep the rest, and write it first when the socket is writable again",
+    ),
+    (
+        "go on afterwards",
+        "when that is written, read on, also what came meanwhile: edge-triggered polling reports it only once, so read and write until \
+         both would block",
     ),
     (
         "keep buffers until they are written",

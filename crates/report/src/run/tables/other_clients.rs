@@ -25,11 +25,14 @@ pub fn other_clients(clients: &Bystanders) -> Table {
 /// How the client was served that asks again and again.
 fn active(service: Service, limit: f64) -> Option<String> {
     let Service { replies, p99, longest, during, .. } = service;
+    let none = if service.refused { "only errors" } else { "none" };
     let answers = count(replies, "answer");
     let during = match (replies, during) {
         (0, None) => return later(service, limit),
-        (0, Some(false)) => format!("no answer within {} during the attack", Seconds(limit)),
-        (_, Some(false)) => format!("{answers} during the attack, then none within {}", Seconds(limit)),
+        (0, Some(false)) if !service.refused => {
+            format!("no answer within {} during the attack", Seconds(limit))
+        }
+        (_, Some(false)) => format!("{answers} during the attack, then {none} within {}", Seconds(limit)),
         (1, _) => format!("1 answer during the attack, within {}", Seconds(longest)),
         // Of fewer than 100 times, the 99th percentile is the longest.
         (100.., _) if p99.is_some() => format!(
@@ -46,10 +49,16 @@ fn active(service: Service, limit: f64) -> Option<String> {
 /// How a client was served that asks once during the attack, and once after it.
 fn later(service: Service, limit: f64) -> Option<String> {
     let (limit, longest) = (Seconds(limit), Seconds(service.longest));
-    let unserved = if service.began { "only the beginning of an answer" } else { "no answer" };
+    let unserved = match service {
+        Service { began: true, .. } => "only the beginning of an answer",
+        Service { refused: true, .. } => "only errors",
+        _ => "no answer",
+    };
     Some(match (service.during, service.after) {
         (Some(true), Some(true)) => format!("answered during the attack and after it, within {longest}"),
-        (Some(true), Some(false)) => format!("answered during the attack; no answer within {limit} after it"),
+        (Some(true), Some(false)) => {
+            format!("answered during the attack; {unserved} within {limit} after it")
+        }
         (Some(true), None) => format!("answered during the attack, within {longest}"),
         (Some(false), Some(true)) => {
             format!("{unserved} within {limit} during the attack; answered after it")
@@ -57,7 +66,7 @@ fn later(service: Service, limit: f64) -> Option<String> {
         (Some(false), Some(false)) => format!("{unserved} within {limit} during the attack, nor after it"),
         (Some(false), None) => format!("{unserved} within {limit} during the attack"),
         (None, Some(true)) => format!("answered after the attack, within {longest}"),
-        (None, Some(false)) => format!("no answer within {limit} after the attack"),
+        (None, Some(false)) => format!("{unserved} within {limit} after the attack"),
         (None, None) => return None,
     })
 }

@@ -70,6 +70,13 @@ impl Signals<'_> {
         self.peak().unwrap_or(0) >= ENOUGH_GROWTH && has_sent
     }
 
+    /// Whether it had buffered more for the slow reader than any queue should hold: if its limit is a time, what it buffers depends on how
+    /// fast the client sends.
+    pub(in crate::audit) fn kept_a_budget(&self) -> bool {
+        let peak = self.peak().unwrap_or(0);
+        peak >= self.evidence.budget.max(NO_QUEUE) && self.has_buffered_replies()
+    }
+
     /// Whether a client that reads was not disconnected, and received more than the slow reader was given.
     pub(in crate::audit) fn serves_a_reader(&self) -> bool {
         self.evidence

@@ -1,6 +1,6 @@
 //! What is asked about other clients, the bytes and the disk, whatever the main cause is.
 
-use echoctl_record::{Bystanders, Point, StopReason};
+use echoctl_record::{Bystanders, EchoFault, Point, StopReason};
 
 use crate::audit::limits::*;
 use crate::audit::signals::Signals;
@@ -28,19 +28,29 @@ impl Signals<'_> {
         self.evidence.bystanders.filter(|_| !self.has_crashed() && !self.evidence.is_suspended)
     }
 
-    /// Whether an echo that held the slow reader back sent other bytes than it got. One that drops input by policy does not hold
-    /// back.
+    /// Whether an echo sent other bytes than it got: one that held the slow reader back, or one that drops parts of messages. One that
+    /// drops complete ones by policy does not hold back, however slowly it reads on.
     pub(in crate::audit) fn has_corrupted_an_echo(&self) -> bool {
         let Some(drain) = &self.evidence.drain else { return false };
         let is_open = self.disconnect().is_none() && drain.stopped != StopReason::Closed;
         let points = &self.evidence.points;
         let is_held_back = |point: &&Point| point.blocked && !point.is_blocked_by_path();
         let held_back = points.iter().filter(is_held_back).count() >= points.len() / 2;
+        let must_be_intact = self.has_stalled()
+            || (held_back && !self.has_accepted_much())
+            || drain.fault == Some(EchoFault::Torn);
+        self.evidence.echo && self.evidence.repeats && must_be_intact && is_open && drain.fault.is_some()
+    }
+
+    /// Whether an echo that held the slow reader back did not go on when that read at last, although it is alive and serves
+    /// others.
+    pub(in crate::audit) fn stays_stuck(&self) -> bool {
         self.evidence.echo
-            && self.evidence.repeats
-            && (self.has_stalled() || held_back)
-            && is_open
-            && drain.fault.is_some()
+            && self.disconnect().is_none()
+            && self.has_stalled()
+            && self.output_waits()
+            && self.leaves_input()
+            && self.serves_others()
     }
 
     /// Whether data that the slow reader does not read is written to files, on disk or in memory.

@@ -253,17 +253,47 @@ impl Signals<'_> {
         self.evidence.points.iter().filter_map(|point| point.sample.server_memory).max()
     }
 
+    /// Whether another client was served while the slow reader did not read, or after it had gone.
+    pub(in crate::audit) fn serves_others(&self) -> bool {
+        self.evidence.bystanders.is_some_and(|bystanders| {
+            bystanders.all().any(|service| service.during == Some(true) || service.after == Some(true))
+        })
+    }
+
     /// Whether the server is known to have gone on once it was read: it read or wrote more than at the end of the stall. Where its
     /// output is that of our input, and there is little to lose, it is enough that it served another client.
     pub(in crate::audit) fn goes_on(&self) -> bool {
-        let is_served = self.evidence.bystanders.is_some_and(|bystanders| {
-            bystanders.all().any(|service| service.during == Some(true) || service.after == Some(true))
-        });
         let went_on = self.evidence.drain.as_ref().map(|drain| self.went_on_in(drain));
         if !self.evidence.repeats && went_on.is_some() {
             return went_on == Some(true) && !self.gives_up_its_answer();
         }
         let has_grown = self.growth().unwrap_or(0) as f64 >= MIN_RETAINED;
-        went_on == Some(true) || (is_served && (went_on.is_none() || !has_grown))
+        let went_on_or_serves =
+            went_on == Some(true) || (self.serves_others() && (went_on.is_none() || !has_grown));
+        went_on_or_serves && !self.leaves_input()
+    }
+
+    /// Whether input waits in the server's kernel that it did not read, although the slow reader had read all that it had written, and
+    /// nothing more came for long. Of several slow readers, some may never have been served.
+    pub(in crate::audit) fn leaves_input(&self) -> bool {
+        let Some(drain) = &self.evidence.drain else { return false };
+        let is_read = drain.server_written == Some(self.taken());
+        let is_over = drain.stopped == StopReason::Quiet;
+        let is_single = self.last.sample.connections == 1;
+        self.evidence.repeats && is_single && is_over && is_read && self.left_unread() > GREETING_BYTES
+    }
+
+    /// Bytes of output that the slow reader had read in the end.
+    pub(in crate::audit) fn taken(&self) -> u64 {
+        let before_any_drain = self.evidence.points.iter().take_while(|point| !point.after_drain).last();
+        let before = before_any_drain.map_or(0, |point| point.sample.consumed);
+        before.saturating_add(self.evidence.drain.as_ref().map_or(0, |drain| drain.bytes))
+    }
+
+    /// Bytes that had arrived at the server's kernel by the end of the stall, and that it had not read when the drain ended.
+    pub(in crate::audit) fn left_unread(&self) -> u64 {
+        let read = self.evidence.drain.as_ref().and_then(|drain| drain.server_read);
+        let received = self.last.sample.server_received;
+        received.zip(read).map_or(0, |(received, read)| received.saturating_sub(read))
     }
 }

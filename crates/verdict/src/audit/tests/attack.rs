@@ -94,11 +94,11 @@ pub(super) fn closed(evidence: Evidence, kind: DisconnectKind, t: f64) -> Eviden
     Evidence { disconnect: Some(Disconnect { t, kind }), ..evidence }
 }
 
-/// The same attack, at the end of which the server went on: it read and wrote more.
+/// The same attack, at the end of which the server went on: it wrote more, and read all that was sent.
 pub(super) fn going_on(evidence: Evidence) -> Evidence {
     let last = evidence.points.last().expect("the attack was recorded");
-    let more = |bytes: u64| Some(bytes + MIB);
-    let (server_read, server_written) = (more(last.server_read()), more(last.server_written()));
+    let server_read = Some(last.sample.produced.max(last.server_read() + MIB));
+    let server_written = Some(last.server_written() + MIB);
     let bytes = last.server_written() + MIB;
     Evidence {
         drain: Some(Drain { bytes, in_kernels: bytes, server_read, server_written, ..Drain::default() }),
@@ -110,6 +110,16 @@ pub(super) fn going_on(evidence: Evidence) -> Evidence {
 pub(super) fn corrupted(evidence: Evidence, fault: EchoFault) -> Evidence {
     let drain = evidence.drain.map(|drain| Drain { fault: Some(fault), damaged_at: Some(MIB), ..drain });
     Evidence { echo: true, drain, ..evidence }
+}
+
+/// The same attack on an echo that wrote a little more when the slow reader read all that had been written, and left its input in its
+/// kernel.
+pub(super) fn stuck(evidence: Evidence) -> Evidence {
+    let last = evidence.points.last().expect("the attack was recorded");
+    let (read, written) = (last.server_read(), last.server_written() + MIB / 16);
+    let drain =
+        Drain { bytes: written, server_read: Some(read), server_written: Some(written), ..Drain::default() };
+    Evidence { echo: true, drain: Some(drain), ..evidence }
 }
 
 /// The same attack, with a bystander that was served like this during and after it.

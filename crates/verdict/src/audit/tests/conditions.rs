@@ -241,10 +241,39 @@ fn only_an_echo_that_holds_back_can_be_corrupted() {
     assert!(!is(with(|evidence| evidence.drain.as_mut().unwrap().fault = None)));
     assert!(!is(with(|evidence| evidence.drain.as_mut().unwrap().stopped = StopReason::Closed)));
     assert!(!is(corrupted(going_on(attack(5.0, accepting)), EchoFault::Lost)), "it drops by policy");
+    assert!(
+        is(corrupted(going_on(attack(5.0, accepting)), EchoFault::Torn)),
+        "and never a part of a message"
+    );
+    let reluctant = |t: f64| Moment { blocked: true, ..accepting(t) };
+    assert!(!is(corrupted(going_on(attack(5.0, reluctant)), EchoFault::Lost)), "it only reads slowly");
     let slow = |t: f64| Moment { read: 2.0 * (t / 2.0).floor(), blocked: true, ..stalled(t) };
     assert!(is(corrupted(going_on(attack(9.0, slow)), EchoFault::Lost)), "held back most of the time");
     let by_the_path = behind_the_path(corrupted(going_on(attack(9.0, slow)), EchoFault::Lost));
     assert!(!is(by_the_path), "the server has read all that arrived");
+}
+
+#[test]
+fn an_echo_that_leaves_its_input_is_stuck_for_good() {
+    let with = |change: fn(&mut Evidence)| {
+        let mut evidence = beside(stuck(attack(5.0, stalled)), true, Some(true), Some(true));
+        change(&mut evidence);
+        judge(&evidence).verdict
+    };
+
+    assert_eq!(with(|_| {}), Verdict::Corrupts);
+    assert_eq!(
+        with(|evidence| evidence.drain.as_mut().unwrap().server_read = Some(21 * MIB)),
+        Verdict::Bounded
+    );
+    assert_eq!(
+        with(|evidence| evidence.drain.as_mut().unwrap().stopped = StopReason::Enough),
+        Verdict::Bounded
+    );
+    let of_all = with(|evidence| evidence.bystanders = None);
+    assert_eq!(of_all, Verdict::Inconclusive, "it may be suspended");
+    let of_several = with(|evidence| evidence.points.last_mut().unwrap().sample.connections = 2);
+    assert_eq!(of_several, Verdict::Bounded, "one of them may never have been served");
 }
 
 #[test]

@@ -26,6 +26,11 @@ fn growing(t: f64) -> Moment {
     Moment { memory: Some(64.0 * t), ..accepting(t) }
 }
 
+/// The same at twice the rate, of which it has sent back what the kernels' queues hold.
+fn queueing(t: f64) -> Moment {
+    Moment { memory: Some(128.0 * t), read: 128.0 * t, written: 4.0, ..accepting(t) }
+}
+
 fn closed_examples() -> Examples {
     use DisconnectKind::{Closed, Crashed, GoAway, Reset, StreamsReset};
     let silent = || closed(attack(3.0, |t| Moment { written: 0.0, waiting: 0.0, ..stalled(t) }), Reset, 3.0);
@@ -39,6 +44,8 @@ fn closed_examples() -> Examples {
         (Cause::Refused, closed(attack(0.3, |_| Moment::default()), Reset, 0.3)),
         (Cause::RefusesReadersToo, controlled(closed(attack(3.0, stalled), Closed, 3.0), 4 * MIB, false)),
         (Cause::EndedAFlood, Evidence { is_flood: true, ..closed(attack(1.0, accepting), GoAway, 1.0) }),
+        (Cause::ClosedAfterMuch, closed(attack(3.0, queueing), Reset, 3.0)),
+        (Cause::Closed, closed(attack(1.5, queueing), Reset, 1.5)),
         (Cause::Closed, closed(attack(3.0, stalled), Closed, 3.0)),
         (Cause::Closed, closed(behind_windows(attack(3.0, stalled)), StreamsReset, 3.0)),
         (
@@ -155,6 +162,7 @@ fn other_examples() -> Examples {
         (Cause::StarvedOthers, beside(bounded(), true, Some(false), Some(true))),
         (Cause::DeadAfterwards, beside(bounded(), false, None, Some(false))),
         (Cause::CorruptedAnEcho, corrupted(bounded(), EchoFault::Lost)),
+        (Cause::StaysStuck, stuck(beside(attack(5.0, stalled), true, Some(true), None))),
         (Cause::Spilled, going_on(attack(5.0, on_disk))),
     ]
 }
