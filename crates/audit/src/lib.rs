@@ -21,7 +21,7 @@ pub use attack::{
 };
 pub use error::{Error, Http2Error, PresetError, ScriptError, StepFailure, TlsError};
 pub use preset::{Argument, HttpOptions, Preset, PresetInfo};
-pub use protocol::Protocol;
+pub use protocol::{GRPC_STATUS, Protocol, WEBSOCKET_CLOSE};
 pub use script::{
     Flood, Grpc, Http2, Part, Payload, Publisher, Script, SendMode, Stall, Step, Stimulus, Transport,
     unescape,

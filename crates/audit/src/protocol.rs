@@ -166,6 +166,21 @@ fn is_websocket_close(answer: &[u8]) -> bool {
     }
 }
 
+/// The code and the reason with which a WebSocket is closed, if this begins so.
+pub(crate) fn websocket_close(answer: &[u8]) -> Option<String> {
+    let [0x88, length @ 2..=125, high, low, rest @ ..] = answer else { return None };
+    let reason = rest.get(..usize::from(*length) - 2).filter(|_| is_websocket_close(answer))?;
+    let code = u16::from_be_bytes([*high, *low]);
+    let said = if reason.is_empty() { String::new() } else { format!(": {}", reason.escape_ascii()) };
+    Some(format!("{WEBSOCKET_CLOSE}{code}{said}"))
+}
+
+/// How the text of such an answer begins.
+pub const WEBSOCKET_CLOSE: &str = "WebSocket close ";
+
+/// How the text of a failed call over gRPC begins.
+pub const GRPC_STATUS: &str = "gRPC status ";
+
 /// A reply of three digits, then a space, or a hyphen if more lines follow.
 fn has_code(answer: &[u8], codes: &[&[u8]]) -> bool {
     starts_with_any(answer, codes) && matches!(answer.get(3), Some(b' ' | b'-'))

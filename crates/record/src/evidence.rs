@@ -93,6 +93,9 @@ pub struct Evidence {
     /// How many of its requests were answered, where its protocol has several on one connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub responses: Option<Responses>,
+    /// Further bytes of input that the windows of the protocol permitted when the slow reader had been drained, where there are such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_credit: Option<u64>,
     /// What the server's protocol said when the connection or its streams ended: `GOAWAY ENHANCE_YOUR_CALM`. Escaped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closing: Option<String>,

@@ -237,6 +237,11 @@ impl Clients {
         self.slow_readers.iter().map(AuditConnection::output_credit).sum()
     }
 
+    /// Bytes of input that the windows of HTTP/2 still permit to any of the senders.
+    pub(super) fn input_credit(&self) -> Option<u64> {
+        self.senders().iter().filter_map(AuditConnection::input_credit).max()
+    }
+
     /// What a server said at the end of a connection.
     pub(super) fn closing(&self) -> Option<String> {
         self.slow_readers.iter().chain(&self.publisher).find_map(AuditConnection::closing)

@@ -13,8 +13,12 @@ impl FirstBytes {
         self.0.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
-    /// The first line that is not empty, or all of it if that is not text, escaped for display; `None` if nothing came.
+    /// The first line that is not empty, or all of it if that is not text, escaped for display; what it says if it closes a WebSocket.
+    /// `None` if nothing came.
     pub(super) fn text(&self) -> Option<String> {
+        if let Some(close) = protocol::websocket_close(&self.0) {
+            return Some(close);
+        }
         let mut lines = self.0.split(|byte| matches!(byte, b'\r' | b'\n'));
         let is_text = |line: &&[u8]| !line.is_empty() && !line.iter().any(u8::is_ascii_control);
         let shown = lines.find(|line| !line.is_empty()).filter(is_text).unwrap_or(&self.0);
@@ -70,6 +74,16 @@ mod tests {
         assert_eq!(text(&[b"\x4a\0\0\0\n8.0.36"]).as_deref(), Some("J\\x00\\x00\\x00\\n8.0.36"));
         assert_eq!(text(&[b"\n"]).as_deref(), Some("\\n"));
         assert_eq!(text(&[b""]), None);
+    }
+
+    #[test]
+    fn the_end_of_a_websocket_is_told_in_words() {
+        assert_eq!(
+            text(&[b"\x88\x0a\x03\xefbad", b" json"]).as_deref(),
+            Some("WebSocket close 1007: bad json")
+        );
+        assert_eq!(text(&[b"\x88\x02\x03\xe8"]).as_deref(), Some("WebSocket close 1000"));
+        assert_eq!(text(&[b"\x88\x09\x03\xefbad"]).as_deref(), Some("\\x88\\t\\x03\\xefbad"), "cut off");
     }
 
     #[test]

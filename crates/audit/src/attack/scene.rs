@@ -175,6 +175,7 @@ impl Scene for LiveScene<'_> {
     }
 
     fn end_drain(&mut self, drain: &Draining, evidence: &mut Evidence) {
+        evidence.input_credit = self.clients.input_credit();
         if let Some(census) = &self.census {
             evidence.census = evidence.census.take().and_then(|taken| census.end_drain(taken, drain));
         }

@@ -17,9 +17,10 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
         0 => format!("nothing moved for {watched}"),
         bytes => format!("only {} moved in {watched}", Bytes(bytes)),
     };
+    let used_up = if s.is_behind_windows() { USED_UP } else { "" };
     let stopped = match s.evidence.repeats {
-        true => format!("reading after {read} of input"),
-        false => format!("producing after {made} of output"),
+        true => format!("reading after {read} of input{used_up}"),
+        false => format!("producing after {made} of output{used_up}"),
     };
     let accepted = format!("the server read {read} without pausing");
     let moved = format!("{read} of input and {written} of output in {}", Seconds(s.t));
@@ -45,7 +46,7 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
     let ratio = s.retained().unwrap_or(0.0);
     // Copies count, too.
     let marked = Bytes(s.evidence.census.map_or(0, |census| census.added()).min(s.read));
-    let answer = answer(s.evidence).map(|text| format!(" (it answered \"{text}\")")).unwrap_or_default();
+    let answer = answer(s.evidence).map(|text| format!(" ({text})")).unwrap_or_default();
     match cause {
         Cause::NothingRecorded => "nothing was recorded".to_owned(),
         Cause::Crashed => {
@@ -54,7 +55,8 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
         }
         Cause::AnsweredAndClosed => format!(
             "the reply ({written}) is so small that it fit into the kernels' queues, and the server closed the \
-             connection{answer}"
+             connection{}",
+            if said.is_empty() { answer } else { said }
         ),
         Cause::ClosedAtInputLimit => format!(
             "{closed}, without a reply, and that of a client that reads as well, but not that of one that sends little: it limits \
@@ -162,7 +164,6 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
             if s.serves_others() { "" } else { ", and served no other client" }
         ),
         Cause::AtRest => {
-            let stopped = if s.is_behind_windows() { stopped + USED_UP } else { stopped };
             let size = s.growth().map(|growth| format!(" at {} above its initial size", Bytes(growth)));
             let size = size.unwrap_or_default();
             format!(
@@ -182,6 +183,9 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
                 "the server stopped {stopped}: {stalled}, and its memory rose and fell without a trend{}",
                 busy(s)
             )
+        }
+        Cause::UnsteadyWhileStalled if rise.0 == 0 => {
+            format!("{stalled}, and its memory rose and fell meanwhile, too much to show a trend")
         }
         Cause::UnsteadyWhileStalled => {
             format!("{stalled}, and its memory rose by {rise} meanwhile, but not steadily")
@@ -265,10 +269,15 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
 /// What held the server back above the kernels' queues.
 const USED_UP: &str = " because the client's windows are used up";
 
-/// The first bytes that the server sent, to the slow reader or to the client that reads.
-fn answer(evidence: &Evidence) -> Option<&str> {
+/// The status of the server's answer, if that is not success, or the first bytes that it sent: to the slow reader or to the client that reads.
+fn answer(evidence: &Evidence) -> Option<String> {
+    let status = evidence.responses.and_then(|responses| responses.status).filter(|status| *status != 200);
     let drained = evidence.drain.as_ref().and_then(|drain| drain.first_text.as_deref());
-    drained.or_else(|| evidence.control.as_ref()?.first_text.as_deref())
+    let first = || drained.or_else(|| evidence.control.as_ref()?.first_text.as_deref());
+    match status {
+        Some(status) => Some(format!("it answered HTTP/2 {status}")),
+        None => first().map(|text| format!("it answered \"{text}\"")),
+    }
 }
 
 /// That a server that waits uses the processor all the same, which a limit of memory does not excuse.

@@ -64,7 +64,7 @@ fn held_back(signals: &Signals, bounded: Cause) -> Cause {
         s if s.may_fetch_unseen() => Cause::UpstreamUnseen,
         s if !s.output_waits() && s.had_retained_much() => Cause::RetainedUntilItStopped,
         s if !s.output_waits() && s.has_sent_nothing_on() => Cause::NotJoined,
-        s if !s.output_waits() && s.waits_for_unread_windows() && s.goes_on() => Cause::WindowsUnread,
+        s if !s.output_waits() && s.waits_for_unread_windows() && s.permits_more() => Cause::WindowsUnread,
         s if !s.output_waits() => Cause::StoppedForAnotherReason,
         s if !s.is_watched_enough() => Cause::MayBePausing,
         s if s.may_be_collecting() => Cause::MayBeCollecting,

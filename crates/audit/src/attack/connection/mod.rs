@@ -300,6 +300,11 @@ impl AuditConnection {
         self.http2.as_ref()?.responses()
     }
 
+    /// Bytes of input that the windows of HTTP/2 still permit.
+    pub(super) fn input_credit(&self) -> Option<u64> {
+        self.http2.as_ref()?.input_credit()
+    }
+
     /// What the server said at the end of HTTP/2.
     pub(super) fn closing(&self) -> Option<String> {
         self.http2.as_ref()?.said()

@@ -98,21 +98,34 @@ pub(super) fn with_preset(sent: &Chosen, preset: &str) -> String {
 pub(super) fn at_path(sent: &Chosen, path: &str) -> String {
     match sent.to.scheme().and_then(|scheme| sent.to.as_url(scheme, path, sent.start)) {
         Some(url) => changed(sent, Some(&[]), Some(&url)),
-        None => changed(sent, Some(&["--preset", &format!("http-get:{path}")]), None),
+        None => {
+            let name = if sent.is_http2() { "http2-get" } else { "http-get" };
+            changed(sent, Some(&["--preset", &format!("{name}:{path}")]), None)
+        }
     }
 }
 
 /// With a header to complete; a request that was given is replaced by one.
 pub(super) fn with_credentials(sent: &Chosen) -> String {
     match sent.source {
-        Source::Preset(_) | Source::Call(_) => command::changed(&Change {
-            more: &["--header", "Authorization: CREDENTIALS"],
-            ..Change::default()
-        }),
+        Source::Preset(_) | Source::Call(_) => with_more(&["--header", "Authorization: CREDENTIALS"]),
         Source::File(..) | Source::Request(_) | Source::Client(_) => {
             changed(sent, Some(&["--request", WITH_CREDENTIALS, "--once"]), None)
         }
     }
+}
+
+/// With a message to complete.
+pub(super) fn with_message(sent: &Chosen) -> String {
+    match sent.is_preset_given {
+        true => with_more(&["--message", "MESSAGE"]),
+        false => with_more(&["--message", "MESSAGE", "--repeat"]),
+    }
+}
+
+/// With further options.
+pub(super) fn with_more(more: &[&str]) -> String {
+    command::changed(&Change { more, ..Change::default() })
 }
 
 fn changed(sent: &Chosen, stimulus: Option<&[&str]>, addr: Option<&str>) -> String {

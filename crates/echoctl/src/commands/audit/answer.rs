@@ -1,6 +1,7 @@
 //! What a server answered first: its first line for people, and the protocol that it seems to speak.
 
-use echoctl_audit::{AuditOutcome, Protocol, StepFailure, unescape};
+use echoctl_audit::{AuditOutcome, GRPC_STATUS, Protocol, StepFailure, WEBSOCKET_CLOSE, unescape};
+use echoctl_record::Evidence;
 
 /// The beginning of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,9 @@ pub(super) struct Answer {
 impl Answer {
     /// The answer to the slow reader, or else to the client that reads.
     pub(super) fn to_an_attack(attack: &AuditOutcome) -> Option<Answer> {
+        if let Some(line) = http2_line(&attack.evidence) {
+            return Some(Answer { line, protocol: Some(Protocol::Http2), close_code: None });
+        }
         let (drain, control) = (attack.evidence.drain.as_ref(), attack.evidence.control.as_ref());
         let text = drain.and_then(|drain| drain.first_text.as_deref());
         let answer = Answer::of(text.or(control.and_then(|control| control.first_text.as_deref()))?)?;
@@ -38,9 +42,11 @@ impl Answer {
         let text = escaped.replace(r"\'", "'").replace("\\\"", "\"");
         let bytes = unescape(&text).unwrap_or_default();
         let protocol = Protocol::of(&bytes);
-        let close_code = match bytes[..] {
-            [0x88, 2..=125, high, low, ..] => Some(u16::from_be_bytes([high, low])),
-            _ => None,
+        let closes = text.strip_prefix(WEBSOCKET_CLOSE).and_then(|rest| rest.split(':').next()?.parse().ok());
+        let (protocol, close_code) = match (closes, &bytes[..]) {
+            (Some(code), _) => (Some(Protocol::WebSocketClose), Some(code)),
+            (None, [0x88, 2..=125, high, low, ..]) => (protocol, Some(u16::from_be_bytes([*high, *low]))),
+            (None, _) => (protocol, None),
         };
         let end = [r"\r", r"\n"].iter().filter_map(|end| text.find(end)).min().unwrap_or(text.len());
         let line = text[..end].to_owned();
@@ -52,6 +58,16 @@ impl Answer {
         self.close_code
     }
 }
+
+/// What a server over HTTP/2 answered, if it refused: the status of a call over gRPC, or that of a request.
+fn http2_line(evidence: &Evidence) -> Option<String> {
+    let call = evidence.closing.clone().filter(|closing| closing.starts_with(GRPC_STATUS));
+    let status = evidence.responses.and_then(|responses| responses.status).filter(|status| *status >= 300);
+    call.or_else(|| status.map(|status| format!("{HTTP2_STATUS}{status}")))
+}
+
+/// How the line of such a status begins.
+pub(super) const HTTP2_STATUS: &str = "HTTP/2 ";
 
 #[cfg(test)]
 mod tests {
@@ -77,6 +93,14 @@ mod tests {
                 let failure = StepFailure::Closed { expected: String::new(), received };
                 assert_eq!(Answer::unexpected(&failure), Some(expected.clone()));
             }
+        }
+    }
+
+    #[test]
+    fn a_closed_websocket_has_its_code_in_either_form() {
+        for text in ["WebSocket close 1008: no token", r"\x88\x0a\x03\xf0no token"] {
+            let answer = Answer::of(text).unwrap();
+            assert_eq!((answer.protocol, answer.close_code()), (Some(Protocol::WebSocketClose), Some(1008)));
         }
     }
 

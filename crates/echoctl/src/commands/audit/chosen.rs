@@ -147,6 +147,11 @@ impl Chosen {
         }
     }
 
+    /// Whether it is a call with a message that is not empty.
+    pub(super) fn has_message(&self) -> bool {
+        matches!(&self.source, Source::Call(call) if !call.message.is_empty())
+    }
+
     /// What carries it.
     pub(super) fn transport(&self) -> Option<Transport> {
         match &self.source {

@@ -15,6 +15,7 @@ mod junit;
 mod page;
 mod projection;
 mod record;
+mod refused;
 mod remedies;
 mod sarif;
 mod server;

@@ -6,6 +6,7 @@ use echoctl_verdict::Advice;
 use super::alternative;
 use super::answer::Answer;
 use super::chosen::{Chosen, Source};
+use super::refused;
 
 /// What to try next, and the command for it, if there is one that can be pasted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +22,10 @@ pub(super) struct Suggestion {
 impl Suggestion {
     /// What follows from an advice; or from the answer, if that shows that the server did not understand what it was sent.
     pub(super) fn new(advice: Advice, answer: Option<&Answer>, sent: &Chosen) -> Suggestion {
-        let from_answer = answer.and_then(|answer| Suggestion::after(answer, sent));
+        let from_answer = match answer {
+            Some(answer) => Suggestion::after(answer, sent),
+            None => Suggestion::without_answer(advice, sent),
+        };
         from_answer
             .or_else(|| Suggestion::for_a_feed(advice, sent))
             .unwrap_or_else(|| Suggestion::phrase(sent.advice(advice)))
@@ -30,7 +34,12 @@ impl Suggestion {
     /// What to send to a server that gave this answer to something else; `None` if that fits its protocol.
     pub(super) fn after(answer: &Answer, sent: &Chosen) -> Option<Suggestion> {
         match answer.protocol? {
-            Protocol::Http if sent.fits(Protocol::Http) => Suggestion::for_status(&answer.line, sent),
+            Protocol::Http2 if sent.is_http2() => {
+                refused::for_line(&answer.line, sent).map(Suggestion::remedy)
+            }
+            Protocol::Http if sent.fits(Protocol::Http) => {
+                refused::for_status(status(&answer.line)?, sent).map(Suggestion::remedy)
+            }
             Protocol::WebSocketClose => Some(Suggestion::for_close(answer, sent)),
             protocol if sent.fits(protocol) => None,
             protocol => Some(Suggestion::for_protocol(protocol, sent)),
@@ -99,6 +108,15 @@ impl Suggestion {
         })
     }
 
+    /// For a server that closed the connection without a word, as one of TLS does.
+    fn without_answer(advice: Advice, sent: &Chosen) -> Option<Suggestion> {
+        let is_plain = sent.to.scheme().is_some_and(|scheme| !scheme.is_tls());
+        let command =
+            alternative::over_tls(sent).filter(|_| is_plain && advice == Advice::UseServersProtocol)?;
+        let what = "if the server expects TLS".to_owned();
+        Some(Suggestion { what, command: Some(command), is_other_protocol: false })
+    }
+
     /// For a server that closed the WebSocket.
     fn for_close(answer: &Answer, sent: &Chosen) -> Suggestion {
         match &sent.source {
@@ -108,28 +126,24 @@ impl Suggestion {
                 let what = "send text messages, since the server accepts no others".to_owned();
                 Suggestion { what, command, is_other_protocol: false }
             }
+            _ if answer.close_code().is_some_and(|code| UNAUTHORIZED.contains(&code)) => {
+                Suggestion::remedy(refused::credentials(sent))
+            }
+            Source::Preset(_) => Suggestion {
+                what: "send a message that the server accepts, in place of MESSAGE; perhaps a smaller one"
+                    .to_owned(),
+                command: Some(alternative::with_message(sent)),
+                is_other_protocol: false,
+            },
             _ => Suggestion::phrase(
-                "the server closed the WebSocket, perhaps because it accepts only other messages, or smaller ones: print the \
-                 script with --show-script, edit its stimulus, and give it with --script",
+                "edit the messages of the script: the server closed the WebSocket because of them",
             ),
         }
     }
 
-    /// For a server that speaks HTTP, was sent an HTTP request and answered with this status line; `None` if that refuses nothing.
-    fn for_status(line: &str, sent: &Chosen) -> Option<Suggestion> {
-        let status = line.split_whitespace().nth(1)?;
-        let (what, command) = match status {
-            "401" | "403" | "407" => (
-                "send the credentials that the server asks for, in place of CREDENTIALS",
-                alternative::with_credentials(sent),
-            ),
-            status if status.starts_with(['3', '4', '5']) => (
-                "give the path of a large or endless reply in place of PATH",
-                alternative::at_path(sent, "/PATH"),
-            ),
-            _ => return None,
-        };
-        Some(Suggestion { what: what.to_owned(), command: Some(command), is_other_protocol: false })
+    /// At the same server, what it refused.
+    fn remedy((what, command): refused::Remedy) -> Suggestion {
+        Suggestion { what: what.to_owned(), command, is_other_protocol: false }
     }
 
     /// The phrase and the command as one line.
@@ -139,6 +153,11 @@ impl Suggestion {
             None => self.what.clone(),
         }
     }
+}
+
+/// The status in the first line of a response over HTTP/1.1.
+fn status(line: &str) -> Option<u16> {
+    line.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// What to send, and the options for it; an error says why no options can be given.
@@ -176,6 +195,9 @@ const NO_COMMON_PROTOCOL: &str = "no application protocol";
 
 /// The code with which a WebSocket is closed for a kind of message that is not accepted (RFC 6455, section 7.4.1).
 const UNSUPPORTED_DATA: u16 = 1003;
+
+/// The codes with which a WebSocket is closed for lack of credentials: of the standard and its registry, and usual ones of applications.
+const UNAUTHORIZED: [u16; 6] = [3000, 3003, 4001, 4003, 4401, 4403];
 
 #[cfg(test)]
 mod tests {
@@ -292,8 +314,14 @@ mod tests {
         let (command, is_other) = suggested(&["wss://h:1/chat"], b"\x88\x0b\x03\xebtext only");
         assert!(command.contains("--preset websocket-text:/chat") && !is_other, "{command}");
 
-        let too_large = after(&["wss://h:1/chat"], b"\x88\x02\x03\xf1").unwrap();
-        assert!(too_large.command.is_none() && too_large.what.contains("--show-script"), "{too_large:?}");
+        for (options, close, end) in [
+            (&["wss://h:1/chat"][..], &b"\x88\x02\x03\xf1"[..], "--message MESSAGE --repeat"),
+            (&["h:1", "--preset", "websocket"], b"\x88\x02\x03\xef", "--message MESSAGE"),
+            (&["ws://h:1/chat"], b"\x88\x02\x0f\xa1", "--header 'Authorization: CREDENTIALS'"),
+        ] {
+            let (command, _) = suggested(options, close);
+            assert!(command.ends_with(end), "{options:?}: {command}");
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ impl Signals<'_> {
     /// Whether it sent a reply that fits into the kernels' queues, and then FIN: the regular end of a request, not a defence.
     pub(in crate::audit) fn has_just_answered(&self) -> bool {
         let is_regular = self.disconnect() == Some(DisconnectKind::Closed)
+            && self.given() > 0
             && self.written <= self.evidence.kernel_buffering
             && self.stalled < 1.0
             && self.waited() < 1.0

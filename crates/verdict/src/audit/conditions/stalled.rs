@@ -75,6 +75,11 @@ impl Signals<'_> {
             && unread <= STALL_BYTES
     }
 
+    /// Whether the server goes on once it is read, or at least permits more input.
+    pub(in crate::audit) fn permits_more(&self) -> bool {
+        self.goes_on() || self.evidence.input_credit.is_some_and(|bytes| bytes > 0)
+    }
+
     pub(in crate::audit) fn sees_memory(&self) -> bool {
         self.memory_in_all().is_some()
     }
@@ -166,7 +171,7 @@ impl Signals<'_> {
     fn seconds_to_show(&self, rise: f64) -> f64 {
         let pauses = WATCH_PER_GAP * self.own_movement().longest_gap;
         // A server whose output follows its input produces nothing in a stall. What windows let through at once shows no rate.
-        if self.output_is_like_input() || (self.may_be_one_burst() && self.is_behind_windows()) {
+        if self.output_is_like_input() || (self.came_at_once() && self.is_behind_windows()) {
             return pauses;
         }
         pauses.max(CLEAR_RISE * rise / self.rate().max(1.0) + SETTLE)
@@ -185,7 +190,12 @@ impl Signals<'_> {
 
     /// Whether all output came at once, which is perhaps the first of several bursts: their period is not known.
     pub(in crate::audit) fn may_be_one_burst(&self) -> bool {
-        !self.evidence.repeats && self.produced_for() < ONE_BURST && self.own_movement().quiet < LONG_WATCH
+        self.came_at_once() && self.own_movement().quiet < LONG_WATCH
+    }
+
+    /// Whether the server made all its output in a moment, so that its rate is not known if something held it back by then.
+    fn came_at_once(&self) -> bool {
+        !self.evidence.repeats && self.produced_for() < ONE_BURST
     }
 
     /// Whether a drain can tell a server that makes its output on demand from one that has made a burst: it can read more than there is

@@ -89,6 +89,15 @@ pub(super) fn behind_windows(mut evidence: Evidence) -> Evidence {
     Evidence { stall: Some(StallKind::Window), ..evidence }
 }
 
+/// The same attack over HTTP/2 by a client that does not read its socket, and so not that it may send more.
+pub(super) fn with_unread_windows(mut evidence: Evidence) -> Evidence {
+    for point in &mut evidence.points {
+        point.output_credit = Some(1 << 31);
+        point.sample.produced = point.server_read();
+    }
+    Evidence { stall: Some(StallKind::Tcp), ..evidence }
+}
+
 /// The same attack, at the end of which the connection closed.
 pub(super) fn closed(evidence: Evidence, kind: DisconnectKind, t: f64) -> Evidence {
     Evidence { disconnect: Some(Disconnect { t, kind }), ..evidence }

@@ -2,8 +2,8 @@
 
 use echoctl_record::{DisconnectKind, Evidence, Verdict};
 
-use super::super::judge;
 use super::super::signals::Signals;
+use super::super::{Cause, judge};
 use super::attack::*;
 
 #[test]
@@ -96,4 +96,15 @@ fn a_server_that_answers_and_closes_each_client_is_not_dead() {
     assert_eq!(judge(&refused()).verdict, Verdict::Starves);
     assert_eq!(judge(&controlled(refused(), 105, true)).verdict, Verdict::Inconclusive, "it answers");
     assert_eq!(judge(&controlled(refused(), 0, true)).verdict, Verdict::Starves, "it answers no client");
+}
+
+#[test]
+fn a_server_that_closes_without_a_byte_has_not_answered() {
+    let ended = |written| {
+        let answer = move |_| Moment { written, ..Moment::default() };
+        judge(&closed(once(attack(0.3, answer)), DisconnectKind::Closed, 0.3)).cause
+    };
+
+    assert_eq!(ended(0.0), Cause::Refused);
+    assert_eq!(ended(0.001), Cause::AnsweredAndClosed);
 }

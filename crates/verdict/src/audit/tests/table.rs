@@ -2,9 +2,7 @@
 
 use std::collections::HashSet;
 
-use echoctl_record::{
-    Class, DisconnectKind, EchoFault, Evidence, Point, Responses, Sample, StallKind, StopReason,
-};
+use echoctl_record::{Class, DisconnectKind, EchoFault, Evidence, Point, Responses, Sample, StopReason};
 use proptest::prelude::*;
 
 use super::super::{Cause, judge};
@@ -104,15 +102,6 @@ fn stalled_examples() -> Examples {
         (Cause::LevelWhileStalled, going_on(attack(8.0, busy))),
         (Cause::UnsteadyWhileStalled, going_on(attack(5.0, busy))),
     ]
-}
-
-/// The same attack over HTTP/2 by a client that does not read its socket, and so not that it may send more.
-fn with_unread_windows(mut evidence: Evidence) -> Evidence {
-    for point in &mut evidence.points {
-        point.output_credit = Some(1 << 31);
-        point.sample.produced = point.server_read();
-    }
-    Evidence { stall: Some(StallKind::Tcp), ..evidence }
 }
 
 fn accepting_examples() -> Examples {

@@ -1,8 +1,9 @@
 //! When output waits for the client: in the kernels, behind the windows of a protocol, or before a client that is suspended.
 
-use echoctl_record::{Evidence, Responses, StallKind};
+use echoctl_record::{Evidence, Responses, StallKind, StopReason};
 
 use super::super::signals::Signals;
+use super::super::{Cause, judge};
 use super::attack::*;
 
 #[test]
@@ -66,4 +67,27 @@ fn output_that_flowed_until_a_client_was_suspended_waits() {
     };
 
     assert!(waits(1.2) && !waits(0.5));
+}
+
+#[test]
+fn more_permission_that_came_with_the_drain_shows_that_a_server_goes_on() {
+    let uploading = |t: f64| Moment { written: 0.0, waiting: 0.0, ..stalled(t) };
+    let silent = drained(attack(5.0, uploading), StopReason::Quiet, &[(1.0, 0.0)]);
+    let permitting =
+        |bytes| judge(&Evidence { input_credit: bytes, ..with_unread_windows(silent.clone()) }).cause;
+
+    assert_eq!(permitting(Some(65_535)), Cause::WindowsUnread);
+    assert_eq!(permitting(Some(0)), Cause::StoppedForAnotherReason);
+    assert_eq!(permitting(None), Cause::StoppedForAnotherReason);
+}
+
+#[test]
+fn what_windows_let_through_at_once_shows_no_rate() {
+    // 64 KiB in 0.9 s, and a heap that rises and falls by 1.5 MiB.
+    let uneven = |t: f64| Some(3.0 + 1.5 * (t / 4.0).sin());
+    let within =
+        |t: f64| Moment { written: t.min(0.9) / 14.4, memory: uneven(t), cpu: t / 50.0, ..Moment::default() };
+    let judged = judge(&going_on(behind_windows(once(attack(15.0, within)))));
+
+    assert_eq!(judged.cause, Cause::LevelWhileStalled, "{}", judged.reason);
 }

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use echoctl_http2::{EndStream, ErrorCode, Event, StreamId};
+use echoctl_http2::{EndStream, ErrorCode, Event, Fields, StreamId};
 use echoctl_record::{DisconnectKind, Responses};
+
+use crate::protocol::GRPC_STATUS;
 
 /// The requests of a connection, and what came for them. What comes for others, the probes, is only granted again.
 #[derive(Debug, Default)]
@@ -17,6 +19,8 @@ pub(super) struct Answers {
     responses: Responses,
     /// How the last response was cut off, if it did not end by itself.
     reset: Option<ErrorCode>,
+    /// How the first call over gRPC failed.
+    failure: Option<String>,
     /// The last thing that the server said of the connection.
     going: Option<(ErrorCode, String)>,
 }
@@ -39,7 +43,8 @@ impl Answers {
     /// Notes what the server said.
     pub(super) fn note(&mut self, event: Event<'_>) {
         match event {
-            Event::Headers { stream, status, end, .. } => {
+            Event::Headers { stream, status, fields, end } => {
+                self.note_failure(stream, fields);
                 if self.open.contains_key(&stream) {
                     self.responses.answered += 1;
                     self.responses.status.get_or_insert(status);
@@ -55,7 +60,10 @@ impl Answers {
                 *owed = owed.saturating_add(bytes);
                 self.complete_if(end, stream);
             }
-            Event::Trailers { stream, .. } => self.complete_if(EndStream::Yes, stream),
+            Event::Trailers { stream, fields } => {
+                self.note_failure(stream, fields);
+                self.complete_if(EndStream::Yes, stream);
+            }
             Event::Reset { stream, code } => {
                 self.finish(stream, Some(code));
             }
@@ -64,6 +72,16 @@ impl Answers {
                 self.going = Some((code, debug.escape_ascii().to_string()));
             }
             Event::Settings | Event::Acknowledged | Event::Interim { .. } | Event::Granted { .. } => {}
+        }
+    }
+
+    /// Notes the status of a call that failed.
+    fn note_failure(&mut self, stream: StreamId, fields: &Fields) {
+        let Some(code) = fields.get("grpc-status").filter(|code| *code != b"0") else { return };
+        if self.open.contains_key(&stream) && self.failure.is_none() {
+            let text = |bytes: &[u8]| bytes[..bytes.len().min(SHOWN)].escape_ascii().to_string();
+            let message = fields.get("grpc-message").map(|message| format!(": {}", text(message)));
+            self.failure = Some(format!("{GRPC_STATUS}{}{}", text(code), message.unwrap_or_default()));
         }
     }
 
@@ -106,9 +124,11 @@ impl Answers {
         }
     }
 
-    /// What the server said before it closed the connection.
+    /// What the server said before it closed the connection, or the first call.
     pub(super) fn said(&self) -> Option<String> {
-        let (code, debug) = self.going.as_ref()?;
+        let Some((code, debug)) = self.going.as_ref().filter(|_| self.failure.is_none()) else {
+            return self.failure.clone();
+        };
         Some(if debug.is_empty() { format!("GOAWAY {code}") } else { format!("GOAWAY {code}: {debug}") })
     }
 }

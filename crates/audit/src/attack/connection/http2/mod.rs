@@ -195,6 +195,12 @@ impl Http2Session {
         (!self.answers.open.is_empty()).then(|| self.client.credit())
     }
 
+    /// Bytes that the server permits to be sent on in the requests, as far as is known from what was read; `None` if it has none to answer.
+    pub(super) fn input_credit(&self) -> Option<u64> {
+        let permitted = |stream: &StreamId| self.client.can_send(*stream);
+        (!self.answers.open.is_empty()).then(|| self.answers.open.keys().map(permitted).sum())
+    }
+
     /// How many requests were answered; `None` if there was none, or no answer could be read so far.
     pub(super) fn responses(&self) -> Option<Responses> {
         let is_unread = self.is_holding && !self.reads_while_holding();

@@ -251,6 +251,33 @@ fn the_end_of_a_session_is_named() {
     assert_eq!((complete.closed(), complete.closing()), (Some(DisconnectKind::Closed), None));
 }
 
+/// A field that is in no table.
+fn field(name: &str, value: &str) -> Vec<u8> {
+    [&[0, name.len() as u8], name.as_bytes(), &[value.len() as u8], value.as_bytes()].concat()
+}
+
+#[test]
+fn a_call_that_failed_is_named_by_its_status() {
+    let ended_with = |serve: Serve| ended(slow_reader(serve, Stall::Window)).closing();
+    let in_trailers: Serve = |stream, _| {
+        respond(stream, 1, 0)?;
+        let fields = [field("grpc-status", "16"), field("grpc-message", "no\x1btoken")].concat();
+        stream.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &fields))
+    };
+    let at_once: Serve = |stream, _| {
+        let fields = [OK, &field("grpc-status", "12")].concat();
+        stream.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &fields))
+    };
+    let well: Serve = |stream, _| {
+        let fields = [OK, &field("grpc-status", "0")].concat();
+        stream.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &fields))
+    };
+
+    assert_eq!(ended_with(in_trailers).as_deref(), Some("gRPC status 16: no\\x1btoken"));
+    assert_eq!(ended_with(at_once).as_deref(), Some("gRPC status 12"));
+    assert_eq!(ended_with(well), None);
+}
+
 #[test]
 fn requests_of_which_some_are_refused_end_as_the_last_one_does() {
     let closed = |serve: Serve| {
