@@ -65,6 +65,9 @@ pub struct Evidence {
     /// when the draining stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unprompted: Option<u64>,
+    /// What the server did by itself, where the verdict depends on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub background: Option<Background>,
     /// The process that grew most, if several were measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grown_process: Option<GrownProcess>,
@@ -102,6 +105,26 @@ pub struct Evidence {
     /// How the server violated TLS or HTTP/2, after which nothing could be sent or read. Escaped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub violation: Option<String>,
+}
+
+/// How the server's memory and disk grew without a slow reader.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Background {
+    /// Before there was one.
+    pub before: Growth,
+    /// When it had gone.
+    pub after: Growth,
+}
+
+/// Growth in some time.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Growth {
+    /// The time, in seconds.
+    pub seconds: f64,
+    /// Bytes of memory.
+    pub memory: u64,
+    /// Bytes that were written to disk.
+    pub disk: u64,
 }
 
 /// The process whose memory grew most, at the time at which all together had most.

@@ -63,8 +63,8 @@ pub use connection_log::{ConnectionLog, ConnectionLogger, LogPoint, LoggedConnec
 pub use control::Control;
 pub use ending::Ending;
 pub use evidence::{
-    Disconnect, DisconnectKind, Drain, EchoFault, Evidence, GrownProcess, Point, Responses, StallKind,
-    StopReason,
+    Background, Disconnect, DisconnectKind, Drain, EchoFault, Evidence, GrownProcess, Growth, Point,
+    Responses, StallKind, StopReason,
 };
 pub use intake::Limit;
 pub use join::{ClockOffset, JoinError, Joined, JoinedConnections, join};

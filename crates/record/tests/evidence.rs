@@ -2,8 +2,8 @@
 #![cfg(test)]
 
 use echoctl_record::{
-    Bystanders, Census, Control, Disconnect, DisconnectKind, Drain, EchoFault, Evidence, GrownProcess,
-    Marked, Point, Responses, Service, StallKind,
+    Background, Bystanders, Census, Control, Disconnect, DisconnectKind, Drain, EchoFault, Evidence,
+    GrownProcess, Growth, Marked, Point, Responses, Service, StallKind,
 };
 
 #[test]
@@ -27,6 +27,7 @@ fn evidence_that_was_not_collected_is_not_written() {
         "grown_process",
         "open_file_growth",
         "shared_memory_growth",
+        "background",
         "out_of_memory",
         "is_suspended",
         "is_flood",
@@ -90,6 +91,10 @@ fn full_evidence() -> Evidence {
             server_read: Some(128),
             server_written: Some(96),
             ..Drain::default()
+        }),
+        background: Some(Background {
+            before: Growth { seconds: 0.5, memory: 5, disk: 6 },
+            after: Growth { seconds: 1.5, memory: 7, disk: 8 },
         }),
         grown_process: Some(GrownProcess { name: "node".to_owned(), pid: 7, bytes: 300, processes: 3 }),
         open_file_growth: Some(1),

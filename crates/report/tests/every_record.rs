@@ -6,9 +6,9 @@ mod support;
 use std::time::Duration;
 
 use echoctl_record::{
-    Bystanders, Census, Control, Disconnect, DisconnectKind, Drain, EchoFault, Ending, Evidence,
-    GrownProcess, Integrity, Machine, Marked, PingSummary, Point, Responses, Run, Sample, Service, StallKind,
-    StopReason, Summary, WatchSummary,
+    Background, Bystanders, Census, Control, Disconnect, DisconnectKind, Drain, EchoFault, Ending, Evidence,
+    GrownProcess, Growth, Integrity, Machine, Marked, PingSummary, Point, Responses, Run, Sample, Service,
+    StallKind, StopReason, Summary, WatchSummary,
 };
 use proptest::prelude::*;
 use support::record::{check, check_run};
@@ -144,6 +144,11 @@ prop_compose! {
                 disconnected_at: Some(max_duration),
                 refuses_first_bytes: Some(flags[3]),
                 first_text: Some("\u{1b}[31m".to_owned()),
+            }),
+            unprompted: Some(bytes.1),
+            background: Some(Background {
+                before: Growth { seconds: max_duration, memory: bytes.0, disk: bytes.1 },
+                after: Growth { seconds: max_duration, memory: limits.0, disk: limits.1 },
             }),
             grown_process: Some(GrownProcess {
                 name: "\u{1b}[31m".to_owned(),

@@ -49,6 +49,8 @@ pub enum Advice {
     GiveMoreMemory,
     /// Test a process that has just been started, so that no memory of earlier work can be used again.
     AuditFreshProcess,
+    /// Test a server that has no other work: one that has finished starting.
+    AuditAtRest,
     /// Let the server run: it was suspended.
     ResumeServer,
     /// Find out what the server waited for: it may be deadlocked, or depend on something else.

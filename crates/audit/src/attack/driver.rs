@@ -50,6 +50,8 @@ pub(super) trait Scene {
     fn end_drain(&mut self, drain: &Draining, evidence: &mut Evidence);
     /// Closes the connections of the slow readers and of the publisher.
     fn leave(&mut self);
+    /// Watches what the server does by itself. Returns whether that was long enough.
+    fn watch_background(&mut self) -> bool;
     /// Adds to the evidence what is known only at the end.
     fn finish(&mut self, evidence: &mut Evidence) -> Result<(), Error>;
 }
@@ -168,6 +170,10 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
         self.scene.leave();
         if !self.has_crashed() {
             self.ask(Moment::After)?;
+        }
+        while audit::depends_on_background(&self.evidence) && !self.scene.watch_background() {
+            self.check_stop()?;
+            self.scene.wait(Until::Timeout, LOOK);
         }
         self.scene.finish(&mut self.evidence)?;
         Ok((audit::judge(&self.evidence), self.evidence, self.samples))

@@ -11,6 +11,7 @@
 //! One thread drives all connections, and none of them blocks. When to stop is decided by a pure function over the samples
 //! ([`audit::is_enough`]), not here.
 
+mod background;
 mod baseline;
 mod behind;
 mod bystander;
@@ -52,6 +53,7 @@ use crate::marks::Marks;
 use crate::protocol::Protocol;
 use crate::script::{Script, SendMode, Transport};
 use crate::{Error, Http2Error, TlsError, TlsPeer, Trust};
+use background::Background;
 use bystander::{Calm, Subscriber};
 use clients::Clients;
 use connection::{AuditConnection, Destination, Http2Requests, Role, TlsConnector};
@@ -200,7 +202,9 @@ impl AuditConfig {
             Connector::new(self.destination(&script)?, self.permitted, Instant::now() + PREPARING, stop);
         clients::prepare(&script, &mut connector)?;
         let warm_at = if self.is_fresh { began + WARMING_UP } else { began };
+        let mut background = Background::of(&roots);
         let calm = Calm::observe(&script, &mut connector, warm_at)?;
+        background.end_calm();
         match calm.echo {
             EchoAssumption::Proven => script.echo = true,
             EchoAssumption::Refuted => script.echo = false,
@@ -235,6 +239,7 @@ impl AuditConfig {
             bystanders: calm.bystanders,
             subscriber,
             census: marks.map(PayloadCensus::new),
+            background,
             printed: self.printed.clone(),
             control,
             sent: None,

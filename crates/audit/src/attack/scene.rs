@@ -8,6 +8,7 @@ use echoctl_record::{Disconnect, DisconnectKind, Evidence, Point, StopReason};
 use echoctl_trial::spawn::OutputWatch;
 use echoctl_verdict::audit;
 
+use super::background::Background;
 use super::bystander::{Bystanders, Subscriber};
 use super::clients::Clients;
 use super::connector::Connector;
@@ -31,6 +32,7 @@ pub(super) struct LiveScene<'a> {
     pub(super) bystanders: Option<Bystanders>,
     pub(super) subscriber: Option<Subscriber>,
     pub(super) census: Option<PayloadCensus>,
+    pub(super) background: Background,
     /// What the server's command prints, if it is known.
     pub(super) printed: Option<OutputWatch>,
     pub(super) control: ControlPlan<'a>,
@@ -188,6 +190,10 @@ impl Scene for LiveScene<'_> {
         self.clients.close();
     }
 
+    fn watch_background(&mut self) -> bool {
+        self.background.watch_aftermath()
+    }
+
     fn finish(&mut self, evidence: &mut Evidence) -> Result<(), Error> {
         let now = self.now();
         let bystanders = self.bystanders.as_ref().map(|bystanders| bystanders.evidence(now));
@@ -195,6 +201,7 @@ impl Scene for LiveScene<'_> {
             Some(subscriber) => subscriber.evidence(bystanders),
             None => bystanders,
         };
+        evidence.background = self.background.evidence();
         (evidence.closing, evidence.violation) = (self.closing.take(), self.violation.take());
         evidence.out_of_memory = self.printed.as_ref().and_then(OutputWatch::out_of_memory);
         match evidence.disconnect {

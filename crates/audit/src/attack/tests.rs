@@ -191,8 +191,13 @@ impl Scene for Replay<'_> {
         self.has_left = true;
     }
 
+    fn watch_background(&mut self) -> bool {
+        true
+    }
+
     fn finish(&mut self, evidence: &mut Evidence) -> Result<(), Error> {
         evidence.bystanders = self.recorded.bystanders;
+        evidence.background = self.recorded.background;
         evidence.control.clone_from(&self.recorded.control);
         evidence.out_of_memory.clone_from(&self.recorded.out_of_memory);
         Ok(())

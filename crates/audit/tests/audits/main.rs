@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod background;
 mod drains;
 mod every_attack_ends;
 mod every_script;

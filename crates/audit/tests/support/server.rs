@@ -50,6 +50,7 @@ fn main() {
         ["receive-twice", addr] => feed::receive_twice(addr),
         ["late", addr] => listen(addr, late),
         ["shedding", addr] => shedding(addr),
+        ["warming", addr] => warming(addr),
         ["collect", addr] => listen(addr, |stream| thread::spawn(|| collect(stream))),
         ["relay", addr, upstream] => listen(addr, |stream| relay(stream, upstream)),
         ["collect-file", path] => fs::read(path).map(|bytes| drop(std::hint::black_box(bytes))),
@@ -280,6 +281,20 @@ fn shedding(addr: &str) -> io::Result<()> {
             (0..256).try_for_each(|_| stream.write_all(&[b'y'; 65536]))
         })
     })
+}
+
+/// Echoes, and fills a cache of half a GiB meanwhile.
+fn warming(addr: &str) -> io::Result<()> {
+    thread::spawn(|| {
+        let mut cache = Vec::new();
+        while cache.len() < 512 {
+            cache.push(vec![b'c'; 1 << 20]);
+            thread::sleep(Duration::from_millis(50));
+        }
+        // It stays, as caches do.
+        std::mem::forget(cache);
+    });
+    listen(addr, |stream| thread::spawn(|| echo(stream)))
 }
 
 /// Exits when it receives a byte.

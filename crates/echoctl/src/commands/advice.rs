@@ -29,6 +29,9 @@ pub(super) fn text(advice: Advice) -> String {
             "check that the setup subscribes the slow reader to what the publisher sends"
         }
         Advice::AuditFreshProcess => "restart the server, or let the audit start it",
+        Advice::AuditAtRest => {
+            "start the server, let it finish its other work, and audit its port; or start it without that work"
+        }
         Advice::ResumeServer => "let the server run, and audit it again",
         Advice::CheckServer => {
             "check what the server waited for: it may be deadlocked, or wait for another server"

@@ -36,6 +36,10 @@ pub enum Cause {
     GrewToASmallCap,
     /// It stopped for another reason than the slow reader, and had buffered much of its input by then.
     RetainedUntilItStopped,
+    /// Its memory grows as fast without a slow reader.
+    GrowsAnyway,
+    /// It writes as much to disk without a slow reader.
+    WritesAnyway,
     /// It was suspended.
     Suspended,
     /// Nothing waited in the kernels, and its memory rose steadily all the same.
@@ -165,6 +169,7 @@ impl Cause {
             Cause::ClosedAfterMuch => doubt(Advice::CompareRates),
             Cause::AnsweredAndClosed => doubt(Advice::RequestLargerReply),
             Cause::GrewToASmallCap => doubt(Advice::GiveMoreMemory),
+            Cause::GrowsAnyway | Cause::WritesAnyway => doubt(Advice::AuditAtRest),
             Cause::Suspended => doubt(Advice::ResumeServer),
             Cause::NeverUnderPressure => doubt(Advice::CheckInputOrRequest),
             Cause::NotAnswered => doubt(Advice::CheckRequest),

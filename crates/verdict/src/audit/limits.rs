@@ -85,3 +85,6 @@ pub(super) const MARKED_SHARE: u64 = 2;
 
 /// Part of the input below which marked bytes are what any reader leaves behind in freed memory (measured: a hundredth).
 pub(super) const FEW_MARKS: u64 = 10;
+
+/// Part of its growth that a server has without a slow reader if that is not the reason for it. The rest is what a busy machine does.
+pub(super) const ANYWAY: f64 = 0.5;

@@ -40,8 +40,8 @@ pub use cause::Cause;
 pub use figures::{Figures, expected_echo, figures};
 use signals::Signals;
 pub use steering::{
-    allowance, depends_on_drain, enough_drained, in_kernels, is_enough, is_stalled, memory_cap,
-    proves_queue_above, wants_second_pass, was_refused,
+    allowance, depends_on_background, depends_on_drain, enough_drained, in_kernels, is_enough, is_stalled,
+    memory_cap, proves_queue_above, wants_second_pass, was_refused,
 };
 
 /// The verdict that follows from the evidence: the worst that holds.

@@ -93,6 +93,17 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
                 "the server was suspended (by a signal or a debugger) after {read} of input: it does not show what it does"
             )
         }
+        Cause::GrowsAnyway => format!(
+            "{memory} in {}, but it grew about as fast before there was a slow reader, and when that had gone: other work of the server \
+             hides what it buffers",
+            Seconds(s.t)
+        ),
+        Cause::WritesAnyway => format!(
+            "the server wrote {} to disk in {}, but about as fast before there was a slow reader, and when that had gone: other work of \
+             the server hides what it spills",
+            Bytes(s.disk_written().unwrap_or(0)),
+            Seconds(s.t)
+        ),
         Cause::GrewWithoutPressure => format!(
             "the server's memory rose steadily by {rise} in {watched}, although its output fit into the kernels' queues"
         ),

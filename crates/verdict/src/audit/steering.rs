@@ -102,6 +102,20 @@ pub fn depends_on_drain(evidence: &Evidence) -> bool {
     evidence.repeats && signals.disconnect().is_none() && !signals.has_stalled() && signals.has_output()
 }
 
+/// Whether the verdict depends on what the server does by itself: its memory or disk grew, and not by what it read.
+pub fn depends_on_background(evidence: &Evidence) -> bool {
+    let cause = classify(&Signals::of(evidence));
+    matches!(
+        cause,
+        Cause::SpilledWhileStalled
+            | Cause::GrewWithoutPressure
+            | Cause::GrewWhileStalled
+            | Cause::GrewSlowly
+            | Cause::GrowsAnyway
+            | Cause::WritesAnyway
+    )
+}
+
 /// Bytes beyond those in the kernels after which draining a server shows nothing more.
 pub fn enough_drained(evidence: &Evidence) -> u64 {
     let enough = 2 * proves_queue_above(evidence);

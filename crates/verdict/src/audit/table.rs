@@ -19,7 +19,7 @@ pub(super) fn classify(signals: &Signals) -> Cause {
         s if s.evidence.is_suspended => Cause::Suspended,
         s if s.has_stalled() => stalled(s),
         s if s.has_accepted_much() => accepting(s),
-        s if s.memory_rises_slowly() => Cause::GrewSlowly,
+        s if s.memory_rises_slowly() => grew(s, Cause::GrewSlowly),
         // Perhaps it did not understand its input.
         s if s.read.saturating_add(s.written) < GREETING_BYTES && !s.has_output() => {
             Cause::MovedNearlyNothing
@@ -43,8 +43,9 @@ fn disconnected(signals: &Signals) -> Cause {
 
 fn stalled(signals: &Signals) -> Cause {
     match signals {
+        s if s.disk_rises() && s.writes_anyway() => Cause::WritesAnyway,
         s if s.disk_rises() => Cause::SpilledWhileStalled,
-        s if !s.is_under_pressure() && s.memory_rises_by_much() => Cause::GrewWithoutPressure,
+        s if !s.is_under_pressure() && s.memory_rises_by_much() => grew(s, Cause::GrewWithoutPressure),
         s if !s.is_under_pressure() && s.is_unanswered() => Cause::NotAnswered,
         s if !s.is_under_pressure() => Cause::NeverUnderPressure,
         s if !s.sees_memory() && !s.output_is_like_input() => Cause::StalledUnseen,
@@ -52,10 +53,15 @@ fn stalled(signals: &Signals) -> Cause {
         // Another process than the one that is visible had queued a stream.
         s if s.is_at_rest() && !s.evidence.repeats && s.backlog().is_some() => Cause::QueuedElsewhere,
         s if s.is_at_rest() => held_back(s, Cause::AtRest),
-        s if s.memory_rises() => Cause::GrewWhileStalled,
+        s if s.memory_rises() => grew(s, Cause::GrewWhileStalled),
         s if s.memory_is_level() => held_back(s, Cause::LevelWhileStalled),
         _ => Cause::UnsteadyWhileStalled,
     }
+}
+
+/// The cause for a server whose memory grew, unless that grows without a slow reader, too.
+fn grew(signals: &Signals, unbounded: Cause) -> Cause {
+    if signals.grows_anyway() { Cause::GrowsAnyway } else { unbounded }
 }
 
 /// The cause for a stalled server that no longer buffers more, which is `bounded` if the slow reader is what held it back.

@@ -178,6 +178,11 @@ impl Scene for FrozenScene<'_> {
         self.client = None;
     }
 
+    /// What the server did before there was a client was not watched, so there is nothing to compare.
+    fn watch_background(&mut self) -> bool {
+        true
+    }
+
     fn finish(&mut self, evidence: &mut Evidence) -> Result<(), Error> {
         evidence.bystanders = self.newcomers.evidence(self.went_on);
         evidence.out_of_memory = self.printed.as_ref().and_then(OutputWatch::out_of_memory);

@@ -52,7 +52,9 @@ const LONGEST_NAME: usize = 60;
 pub(super) fn why(summary: &Summary) -> Vec<String> {
     let Summary { attack, config, .. } = summary;
     let mut lines = vec![summary.reason.clone()];
-    let answer = summary.first_line.iter().filter(|line| !summary.reason.contains(*line));
+    // The first line of an echo is what was sent to it.
+    let answer =
+        summary.first_line.iter().filter(|line| !attack.evidence.echo && !summary.reason.contains(*line));
     lines.extend(answer.map(|line| format!("it answered: {line}")));
     lines.extend(summary.others().map(|finding| format!("also {finding}: {}", meaning(finding))));
     if summary.is_untested() {

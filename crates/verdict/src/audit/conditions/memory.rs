@@ -1,6 +1,6 @@
 //! What is asked about the server's memory: whose bytes are in it, and what may hide in it.
 
-use echoctl_record::{Census, Marked};
+use echoctl_record::{Census, Growth, Marked};
 
 use crate::audit::limits::*;
 use crate::audit::signals::Signals;
@@ -57,6 +57,25 @@ impl Signals<'_> {
     pub(in crate::audit) fn has_read_more_than_memory(&self) -> bool {
         let is_more = |memory: u64| self.read / 5 >= memory / 4;
         !self.evidence.is_relay && self.all_memory().is_some_and(is_more)
+    }
+
+    /// Whether memory grew hardly faster than it does without a slow reader, before there was one and when it had gone.
+    pub(in crate::audit) fn grows_anyway(&self) -> bool {
+        self.goes_on_without(self.growth().unwrap_or(0), |growth| growth.memory)
+    }
+
+    /// The same of what is written to disk.
+    pub(in crate::audit) fn writes_anyway(&self) -> bool {
+        self.goes_on_without(self.disk_written().unwrap_or(0), |growth| growth.disk)
+    }
+
+    fn goes_on_without(&self, bytes: u64, part: impl Fn(&Growth) -> u64) -> bool {
+        let rate = bytes as f64 / self.t.max(1.0);
+        let is_as_fast =
+            |growth: &Growth| growth.seconds > 0.0 && part(growth) as f64 / growth.seconds >= ANYWAY * rate;
+        self.evidence.background.is_some_and(|background| {
+            [background.before, background.after].iter().all(is_as_fast) && bytes > 0
+        })
     }
 
     /// Whether the server had buffered more than any queue for one peer should hold, whatever stopped it then.

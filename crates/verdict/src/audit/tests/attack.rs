@@ -1,8 +1,8 @@
 //! Constructed attacks, for tests of single signals and of each line of the decision table.
 
 use echoctl_record::{
-    Bystanders, Census, Control, Disconnect, DisconnectKind, Drain, EchoFault, Evidence, Marked, Point,
-    Sample, Service, StallKind, StopReason,
+    Background, Bystanders, Census, Control, Disconnect, DisconnectKind, Drain, EchoFault, Evidence, Growth,
+    Marked, Point, Sample, Service, StallKind, StopReason,
 };
 
 pub(super) const MIB: u64 = 1 << 20;
@@ -119,6 +119,16 @@ pub(super) fn going_on(evidence: Evidence) -> Evidence {
 pub(super) fn corrupted(evidence: Evidence, fault: EchoFault) -> Evidence {
     let drain = evidence.drain.map(|drain| Drain { fault: Some(fault), damaged_at: Some(MIB), ..drain });
     Evidence { echo: true, drain, ..evidence }
+}
+
+/// The same attack on a server whose memory and disk grow by this many MiB per second without a slow reader.
+pub(super) fn beside_work(evidence: Evidence, rate: u64) -> Evidence {
+    let growth = |seconds: u64| Growth {
+        seconds: seconds as f64,
+        memory: seconds * rate * MIB,
+        disk: seconds * rate * MIB,
+    };
+    Evidence { background: Some(Background { before: growth(1), after: growth(2) }), ..evidence }
 }
 
 /// The same attack on an echo that wrote a little more when the slow reader read all that had been written, and left its input in its

@@ -254,6 +254,19 @@ fn only_an_echo_that_holds_back_can_be_corrupted() {
 }
 
 #[test]
+fn what_grows_as_fast_without_a_slow_reader_is_no_proof() {
+    let growing = || attack(5.0, |t| Moment { memory: Some(10.0 * t), ..stalled(t) });
+    let writing = || attack(5.0, |t| Moment { disk: 10.0 * t, ..stalled(t) });
+    let beside = |evidence, rate| judge(&beside_work(evidence, rate)).verdict;
+
+    assert_eq!((beside(growing(), 10), beside(growing(), 4)), (Verdict::Inconclusive, Verdict::Unbounded));
+    assert_eq!((beside(writing(), 10), beside(writing(), 4)), (Verdict::Inconclusive, Verdict::Spills));
+    let mut before = beside_work(growing(), 10);
+    before.background.as_mut().unwrap().after.memory = 0;
+    assert_eq!(judge(&before).verdict, Verdict::Unbounded, "it had only just started");
+}
+
+#[test]
 fn an_echo_that_leaves_its_input_is_stuck_for_good() {
     let with = |change: fn(&mut Evidence)| {
         let mut evidence = beside(stuck(attack(5.0, stalled)), true, Some(true), Some(true));

@@ -151,6 +151,8 @@ fn other_examples() -> Examples {
         (Cause::StarvedOthers, beside(bounded(), true, Some(false), Some(true))),
         (Cause::DeadAfterwards, beside(bounded(), false, None, Some(false))),
         (Cause::CorruptedAnEcho, corrupted(bounded(), EchoFault::Lost)),
+        (Cause::GrowsAnyway, beside_work(attack(5.0, with_memory(stalled, |t| Some(10.0 * t))), 10)),
+        (Cause::WritesAnyway, beside_work(attack(5.0, |t| Moment { disk: 10.0 * t, ..stalled(t) }), 6)),
         (Cause::StaysStuck, stuck(beside(attack(5.0, stalled), true, Some(true), None))),
         (Cause::Spilled, going_on(attack(5.0, on_disk))),
     ]
