@@ -208,7 +208,7 @@ pub enum ScriptError {
         reason: Box<ScriptError>,
     },
     /// A request cannot be read from its file.
-    #[error("cannot read request {path}: {reason}")]
+    #[error("cannot read {path}: {reason}")]
     Request {
         /// The file.
         path: PathBuf,

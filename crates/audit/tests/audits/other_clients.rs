@@ -3,7 +3,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use echoctl_audit::{AuditConfig, AuditOutcome, Payload, Script, Stimulus};
+use echoctl_audit::{AuditConfig, AuditOutcome, Payload, Script, Step, Stimulus};
 use echoctl_record::{Bystanders, DisconnectKind, Service, Verdict};
 
 use crate::support::command::{attack, config, start};
@@ -186,6 +186,24 @@ fn the_head_of_a_stream_that_is_held_up_is_no_service() {
     let newcomer = outcome.evidence.bystanders.unwrap().newcomer.unwrap();
     assert_eq!((newcomer.during, newcomer.after, newcomer.began), (NO, YES, true));
     assert_eq!(outcome.judgement.verdict, Verdict::Starves);
+}
+
+#[test]
+fn a_stream_that_begins_after_a_setup_is_asked_for_as_well() {
+    // A bystander that sends what the slow reader sends once begins a stream of its own on each connection.
+    let subscribe = || Payload::text("SUBSCRIBE\r\n");
+    let step = |send| Step { send: Some(send), expect: None };
+    let script = Script {
+        setup: vec![step(Payload::text("GET /\r\n\r\n"))],
+        bystander: Some(step(subscribe())),
+        ..Script::new(Stimulus::once("subscription", subscribe()))
+    };
+
+    let outcome = attack_with(&["feed", "bounded", "{port}"], script, 1);
+
+    let bystanders = outcome.evidence.bystanders.unwrap();
+    assert_eq!((bystanders.active, bystanders.idle), (None, None), "a question per connection");
+    assert_eq!(served(bystanders.newcomer), (YES, YES));
 }
 
 #[test]

@@ -53,6 +53,18 @@ impl Answer {
         (!line.is_empty()).then_some(Answer { line, protocol, close_code })
     }
 
+    /// Whether it refuses for lack of credentials.
+    pub(super) fn asks_for_login(&self) -> bool {
+        let status = self.line.split_whitespace().nth(1);
+        match self.protocol {
+            Some(Protocol::Http) => matches!(status, Some("401" | "403" | "407")),
+            Some(Protocol::Redis) => {
+                self.line.starts_with("-NOAUTH") || self.line.contains("unauthenticated")
+            }
+            _ => false,
+        }
+    }
+
     /// The code with which it closes a WebSocket, if it does.
     pub(super) fn close_code(&self) -> Option<u16> {
         self.close_code

@@ -230,9 +230,16 @@ impl Chosen {
             return failure(error).hint(next.line());
         }
         let Error::Step { failure: reason, .. } = &error else { return failure(error) };
-        let suggestion = Answer::unexpected(reason).and_then(|answer| Suggestion::after(&answer, self));
+        let answer = Answer::unexpected(reason);
+        let asks_for_login = answer.as_ref().is_some_and(Answer::asks_for_login);
+        let suggestion = answer.and_then(|answer| Suggestion::after(&answer, self));
         match (&self.source, suggestion) {
-            (_, Some(suggestion)) if suggestion.is_other_protocol => failure(error).hint(suggestion.line()),
+            (_, Some(suggestion)) if suggestion.is_other_protocol || asks_for_login => {
+                failure(error).hint(suggestion.line())
+            }
+            (Source::Preset(Preset::RedisGet(_) | Preset::RedisSubscribe(_)), _) if asks_for_login => {
+                failure(error).hint(PASSWORD)
+            }
             (
                 Source::Preset(
                     Preset::WebSocket(path)
@@ -257,3 +264,7 @@ impl Chosen {
         }
     }
 }
+
+/// For a Redis server with a password.
+const PASSWORD: &str = "the server asks for a password: add [[setup]] with send = [{ text = \"AUTH PASSWORD\\r\\n\" }] to the script that \
+    --show-script prints, and the same as the first of [[prepare]] or of the publisher's setup, and give it with --script";

@@ -6,7 +6,7 @@ use clap::Args;
 use clap::builder::TypedValueParser;
 use echoctl_audit::{Part, Payload, Stall, unescape};
 
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::values::{self, Named};
 
 /// What requests over HTTP, HTTP/2 and gRPC carry, and how many there are.
@@ -73,7 +73,8 @@ impl HttpArgs {
 /// The bytes of an option: a text with escapes, or the content of a file.
 pub(super) fn payload(option: &str, text: &str) -> Result<Payload, Failure> {
     if let Some(path) = text.strip_prefix('@') {
-        return Payload::read(Path::new(path)).map_err(|error| Failure::new(Exit::Usage, error));
+        let read = Payload::read(Path::new(path));
+        return read.map_err(|error| Failure::usage(format_args!("{option}: {error}")));
     }
     let bytes = unescape(text).map_err(|error| Failure::usage(format_args!("{option}: {error}")))?;
     if bytes.is_empty() {
@@ -120,6 +121,12 @@ mod tests {
         ] {
             assert_eq!(header(text), Ok((name.to_owned(), value.to_owned())));
         }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named_with_its_option() {
+        let error = payload("--body", "@/nonexistent/body").unwrap_err().to_string();
+        assert!(error.starts_with("--body: cannot read /nonexistent/body: "), "{error}");
     }
 
     #[test]

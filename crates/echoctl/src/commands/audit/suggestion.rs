@@ -108,7 +108,7 @@ impl Suggestion {
         })
     }
 
-    /// For a server that closed the connection without a word, as one of TLS does.
+    /// For a server that closed the connection silently, as one of TLS does.
     fn without_answer(advice: Advice, sent: &Chosen) -> Option<Suggestion> {
         let is_plain = sent.to.scheme().is_some_and(|scheme| !scheme.is_tls());
         let command =

@@ -70,7 +70,7 @@ fn output_that_flowed_until_a_client_was_suspended_waits() {
 }
 
 #[test]
-fn more_permission_that_came_with_the_drain_shows_that_a_server_goes_on() {
+fn permission_to_send_on_shows_that_a_server_goes_on() {
     let uploading = |t: f64| Moment { written: 0.0, waiting: 0.0, ..stalled(t) };
     let silent = drained(attack(5.0, uploading), StopReason::Quiet, &[(1.0, 0.0)]);
     let permitting =

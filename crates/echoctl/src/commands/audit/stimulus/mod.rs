@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{TypedValueParser, UnknownArgumentValueParser};
 use clap::{ArgAction, Args};
-use echoctl_audit::{Grpc, Preset, Script, SendMode, Stimulus};
+use echoctl_audit::{Grpc, Preset, Script, ScriptError, SendMode, Stimulus};
 
 use super::chosen::{Chosen, Source};
 use super::destination::Destination;
@@ -89,7 +89,7 @@ impl StimulusArgs {
     fn source(&self, to: &Destination) -> Result<Source, Failure> {
         if let Some(path) = &self.script {
             refuse_path(to, "--script")?;
-            let script = Script::read(path).map_err(|error| Failure::new(Exit::Usage, error))?;
+            let script = Script::read(path).map_err(invalid_script)?;
             return Ok(Source::File(path.clone(), Box::new(script)));
         }
         if let Some(request) = &self.request {
@@ -200,6 +200,16 @@ impl StimulusArgs {
             return without("--body", "a request over HTTP");
         }
         Ok(())
+    }
+}
+
+/// A script that cannot be read. A text in place of a list is the most frequent mistake.
+fn invalid_script(error: ScriptError) -> Failure {
+    let is_text = error.to_string().contains("invalid type: string");
+    let failure = Failure::new(Exit::Usage, error);
+    match is_text {
+        true => failure.hint("what is sent or expected is a list of parts: [{ text = \"PING\\r\\n\" }]"),
+        false => failure,
     }
 }
 

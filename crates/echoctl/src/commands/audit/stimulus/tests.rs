@@ -1,6 +1,6 @@
 //! What the options and the URL choose.
 
-use echoctl_audit::Transport;
+use echoctl_audit::{Error, StepFailure, Transport};
 
 use crate::commands::audit::args::Args;
 
@@ -109,6 +109,35 @@ fn a_script_and_its_address_agree_on_the_transport() {
     assert!(error(offered, "h:1").contains("'alpn' of the script has no effect without TLS"));
     assert!(error(offered, "http://h:1").contains("'alpn' needs transport = \"tls\""));
     assert!(error(unix, "h:1").contains("needs a Unix socket"));
+}
+
+#[test]
+fn a_text_in_place_of_a_list_of_parts_has_a_hint() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let error = |script: &str| {
+        std::fs::write(file.path(), script).unwrap();
+        chosen(&["--script", file.path().to_str().unwrap()]).unwrap_err().to_string()
+    };
+
+    assert!(error("[[setup]]\nsend = \"AUTH x\"\n[stimulus]\nonce = []\n").contains("hint: what is sent"));
+    assert!(!error("setup = 3\n").contains("hint:"));
+}
+
+#[test]
+fn a_server_that_wants_a_login_has_a_hint() {
+    let hint = |words: &[&str], received: &str| {
+        let failure = StepFailure::Closed { expected: String::new(), received: format!("\"{received}\"") };
+        let error = Error::Step { step: "setup, step 1".to_owned(), failure };
+        chosen(words).unwrap().failure(error).to_string()
+    };
+
+    let redis = ["redis://h/k"];
+    assert!(hint(&redis, r"-NOAUTH Authentication required.\r\n").contains("AUTH PASSWORD"));
+    assert!(hint(&redis, r"-ERR Protocol error: unauthenticated bulk length\r\n").contains("AUTH PASSWORD"));
+    assert!(!hint(&redis, r"-ERR no such command\r\n").contains("AUTH PASSWORD"));
+    let unauthorized = hint(&["ws://h/chat"], r"HTTP/1.1 401 Unauthorized\r\n");
+    assert!(unauthorized.contains("Authorization: CREDENTIALS"), "{unauthorized}");
+    assert!(hint(&["ws://h/chat"], r"HTTP/1.1 404 Not Found\r\n").contains("speaks WebSocket at /chat"));
 }
 
 #[test]
