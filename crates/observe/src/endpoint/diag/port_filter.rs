@@ -48,6 +48,15 @@ impl PortFilter {
         (!self.ports.is_empty()).then(|| PortFilter { at: PortAt::Local, ..self.clone() })
     }
 
+    /// The port that the sockets have themselves, if there is only one.
+    pub(super) fn only_local(&self) -> Option<u16> {
+        match self.ports.as_slice() {
+            // In a request, 0 is any port.
+            [port] if self.at == PortAt::Local && *port > 0 => Some(*port),
+            _ => None,
+        }
+    }
+
     /// Whether a socket with these ports is included.
     pub(crate) fn includes(&self, local: u16, remote: u16) -> bool {
         let is_given = |port| self.ports.binary_search(&port).is_ok();

@@ -166,6 +166,42 @@ fn the_peers_endpoint_is_found_over_ipv4_and_ipv6() {
 }
 
 #[test]
+fn a_dump_has_the_sockets_of_its_ports_in_both_families() {
+    let listeners = ["127.0.0.1:0", "[::1]:0"].map(|addr| TcpListener::bind(addr).unwrap());
+    let addrs = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
+    let clients = addrs.map(|addr| TcpStream::connect(addr).unwrap());
+    let mut diag = SocketDiag::open().unwrap();
+    // Its ports at this end, and at the other, without what others on this host have.
+    let mut dump = |filter: &PortFilter| {
+        let mut sockets = Vec::new();
+        diag.dump(filter, &mut sockets).unwrap();
+        let is_ours = |socket: &&SocketEntry| addrs.contains(&socket.local) || addrs.contains(&socket.remote);
+        let mut ours: Vec<_> =
+            sockets.iter().filter(is_ours).map(|socket| (socket.local, socket.remote.port())).collect();
+        ours.sort_unstable();
+        ours
+    };
+    let ports = addrs.map(|addr| addr.port());
+    let ends = |index: usize| {
+        let client = clients[index].local_addr().unwrap();
+        [(addrs[index], 0), (addrs[index], client.port()), (client, ports[index])]
+    };
+
+    for index in [0, 1] {
+        let [listening, server, client] = ends(index);
+        let filter = PortFilter::of([ports[index]]);
+        assert_eq!(dump(&filter.local().unwrap()), [listening, server]);
+        let mut all = [listening, server, client];
+        all.sort_unstable();
+        assert_eq!(dump(&filter), all);
+    }
+    let servers = dump(&PortFilter::of(ports).local().unwrap());
+    let [[listening, server, _], [listening_v6, server_v6, _]] = [0, 1].map(ends);
+    assert_eq!(servers, [listening, server, listening_v6, server_v6]);
+    assert!(dump(&PortFilter::of([0]).local().unwrap()).is_empty());
+}
+
+#[test]
 fn a_closed_connection_is_not_confused_with_its_listener() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let server = listener.local_addr().unwrap();
