@@ -115,6 +115,11 @@ impl Scene for FrozenScene<'_> {
         let deadline = Instant::now() + DYING;
         while !self.monitor.has_crashed(is_closed) && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(5));
+            // A frozen client does not answer the server's end with its own: it has been killed.
+            let ended = self.client.as_mut().is_some_and(|client| client.ended().is_some());
+            if ended && matches!(self.state, State::Frozen { .. }) {
+                return None;
+            }
         }
         let crashed = self.monitor.has_crashed(is_closed).then_some(DisconnectKind::Crashed);
         Some(Disconnect { t, kind: crashed.or(closed)? })
