@@ -44,8 +44,9 @@ fn serve(hosts: &Hosts, number: usize) -> Running {
     server
 }
 
-/// Runs this load on the first three hosts against the fourth at the same time, and returns their recordings. None starts before it.
-fn together(hosts: &Hosts, folder: &Path, load: &[&str]) -> Vec<PathBuf> {
+/// Runs this load on the first three hosts against the fourth at the same time, and returns their recordings, unless this machine was too
+/// busy for it. None starts before the time.
+fn together(hosts: &Hosts, folder: &Path, load: &[&str]) -> Option<Vec<PathBuf>> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(3);
     let start = format!("@{}.{:09}", since.as_secs(), since.subsec_nanos());
     let (record, target) = (folder.join("run-{index}.json"), format!("{}:{PORT}", hosts.addr(3)));
@@ -65,10 +66,13 @@ fn together(hosts: &Hosts, folder: &Path, load: &[&str]) -> Vec<PathBuf> {
         command.env("JOB_COMPLETION_INDEX", number.to_string()).stdout(Stdio::null()).stderr(Stdio::piped());
         Running::start(&mut command)
     });
+    let mut kept_up = true;
     for mut client in started.collect::<Vec<_>>() {
         let mut said = String::new();
         std::io::Read::read_to_string(client.0.stderr.as_mut().unwrap(), &mut said).unwrap();
-        assert!(client.end("its load is over").success(), "{said}");
+        let code = client.end("its load is over").code();
+        assert!(code == Some(0) || code == Some(INCONCLUSIVE), "{said}");
+        kept_up &= code == Some(0);
     }
     let files: Vec<PathBuf> = (0..3).map(|number| folder.join(format!("run-{number}.json"))).collect();
     for file in &files {
@@ -76,8 +80,11 @@ fn together(hosts: &Hosts, folder: &Path, load: &[&str]) -> Vec<PathBuf> {
         let started = read(file).started_at.unwrap();
         assert!(started >= since.as_secs_f64() - 1e-5, "{started} before {start}");
     }
-    files
+    kept_up.then_some(files)
 }
+
+/// The exit code of a ping that did not keep up with its rate.
+const INCONCLUSIVE: i32 = 3;
 
 fn read(path: &Path) -> Run {
     Run::read(&fs::read(path).unwrap()).unwrap()
@@ -126,8 +133,8 @@ fn machines_start_together_and_are_drawn_as_one() {
 
     // That none starts early is checked each time. How late one starts is up to the scheduler: on a busy machine it may get no processor
     // at that moment. One attempt of a few shows that nothing but the clock decides.
-    let attempts = (0..ATTEMPTS).map(|_| together(&hosts, folder.path(), &load));
-    let files = attempts.into_iter().find(|files| apart(files) <= 0.05).expect("they start within 50 ms");
+    let mut attempts = (0..ATTEMPTS).filter_map(|_| together(&hosts, folder.path(), &load));
+    let files = attempts.find(|files| apart(files) <= 0.05).expect("they start within 50 ms");
 
     let drawn = report(&[], &files);
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -197,7 +204,8 @@ fn floods_of_machines_add_up() {
     let _server = serve(&hosts, 3);
     let folder = tempfile::tempdir().unwrap();
 
-    let files = together(&hosts, folder.path(), &["flood", "-c", "2", "-n", "3MiB", "--plain"]);
+    let files =
+        together(&hosts, folder.path(), &["flood", "-c", "2", "-n", "3MiB", "--plain"]).expect("no rate");
 
     let drawn = report(&[], &files);
     let has_row = |name: &str, value: &str| {

@@ -91,27 +91,19 @@ fn a_peer_that_does_not_read_is_to_blame() {
     let opened = opened("echoctlsender", "syswrite($s, \"x\" x 65536) while 1");
 
     let row = row_with_cause(&opened, "client_does_not_read");
-    let output = echoctl(&[
-        "watch",
-        "--outbound",
-        &opened.process.pid().to_string(),
-        "--plain",
-        "--for",
-        "300ms",
-        "--every",
-        "100ms",
-    ])
-    .output()
-    .unwrap();
+    let process = format!("{} (pid {})", opened.program.name, opened.process.pid());
+    let pid = opened.process.pid().to_string();
+    let said = eventually("the line names the process", || {
+        let options = ["--plain", "--for", "300ms", "--every", "100ms"];
+        let output = echoctl(&[&["watch", "--outbound", &pid], &options[..]].concat()).output().unwrap();
+        let said = text(&[output.stderr, output.stdout].concat());
+        if said.replace('\n', " ").contains(&format!("from {process} (")) { Ok(said) } else { Err(said) }
+    });
 
     assert!(row["server_send"].as_u64().is_some_and(|bytes| bytes > 0), "{row}");
-    let said = text(&[output.stderr, output.stdout].concat());
-    let process = format!("{} (pid {})", opened.program.name, opened.process.pid());
     assert!(said.contains(&format!("watching {process}, outbound")), "{said}");
     assert!(said.contains("  process in ") && !said.contains("server"), "{said}");
     assert!(said.contains("  peer does not read") && said.contains("the process's memory"), "{said}");
-    let said = said.replace('\n', " ");
-    assert!(said.contains(&format!("from {process} (")), "{said}");
 }
 
 #[test]
