@@ -146,6 +146,7 @@ prop_compose! {
                 first_text: Some("\u{1b}[31m".to_owned()),
             }),
             unprompted: Some(bytes.1),
+            input_credit: Some(limits.0),
             background: Some(Background {
                 before: Growth { seconds: max_duration, memory: bytes.0, disk: bytes.1 },
                 after: Growth { seconds: max_duration, memory: limits.0, disk: limits.1 },

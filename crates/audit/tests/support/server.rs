@@ -3,6 +3,7 @@
 
 mod chat;
 mod feed;
+mod places;
 
 use std::env;
 use std::fs;
@@ -32,8 +33,8 @@ fn main() {
         ["trap", addr] => listen(addr, trap),
         ["serial", addr] => listen(addr, echo),
         ["blocking", addr] => blocking(addr),
-        ["pool", threads, addr] => pool(threads, addr),
-        ["leaking", addr] => leaking(addr),
+        ["pool", threads, addr] => places::pool(threads, addr),
+        ["leaking", addr] => places::leaking(addr),
         ["once", addr] => once(addr),
         ["hasty", addr] => listen(addr, |stream| thread::spawn(|| hasty(stream))),
         ["fragile", addr] => listen(addr, |stream| thread::spawn(|| fragile(stream))),
@@ -49,7 +50,7 @@ fn main() {
         ["receive", addr] => feed::receive(addr),
         ["receive-twice", addr] => feed::receive_twice(addr),
         ["late", addr] => listen(addr, late),
-        ["shedding", addr] => shedding(addr),
+        ["shedding", addr] => places::shedding(addr),
         ["warming", addr] => warming(addr),
         ["collect", addr] => listen(addr, |stream| thread::spawn(|| collect(stream))),
         ["relay", addr, upstream] => listen(addr, |stream| relay(stream, upstream)),
@@ -140,68 +141,6 @@ fn blocking(addr: &str) -> io::Result<()> {
     }
 }
 
-/// Echoes with a few threads, each of which serves one piece of input at a time, of any client.
-fn pool(threads: &str, addr: &str) -> io::Result<()> {
-    let (sender, pieces) = mpsc::sync_channel::<(TcpStream, Vec<u8>, mpsc::Sender<()>)>(0);
-    let pieces = Arc::new(Mutex::new(pieces));
-    for _ in 0..threads.parse::<usize>().map_err(io::Error::other)? {
-        let pieces = Arc::clone(&pieces);
-        thread::spawn(move || {
-            loop {
-                let Ok(Ok((mut stream, piece, done))) = pieces.lock().map(|pieces| pieces.recv()) else {
-                    return;
-                };
-                // A client that has gone does not end the thread.
-                let _ = stream.write_all(&piece);
-                let _ = done.send(());
-            }
-        });
-    }
-    listen(addr, |stream| {
-        let sender = sender.clone();
-        thread::spawn(move || -> io::Result<()> {
-            let (done, is_done) = mpsc::channel();
-            let mut buffer = [0; 65536];
-            loop {
-                let length = (&stream).read(&mut buffer)?;
-                if length == 0 {
-                    return Ok(());
-                }
-                let piece = (stream.try_clone()?, buffer[..length].to_vec(), done.clone());
-                sender.send(piece).map_err(io::Error::other)?;
-                is_done.recv().map_err(io::Error::other)?;
-            }
-        })
-    })
-}
-
-/// Echoes while it has permits. A write that has to wait keeps its permit for ever, so no client is served any more.
-fn leaking(addr: &str) -> io::Result<()> {
-    let stuck = Arc::new(AtomicBool::new(false));
-    listen(addr, |mut stream| {
-        let stuck = Arc::clone(&stuck);
-        thread::spawn(move || -> io::Result<()> {
-            let mut buffer = [0; 65536];
-            stream.set_write_timeout(Some(Duration::from_millis(300)))?;
-            loop {
-                let length = stream.read(&mut buffer)?;
-                while stuck.load(Ordering::Relaxed) {
-                    thread::park();
-                }
-                match stream.write_all(&buffer[..length]) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        stuck.store(true, Ordering::Relaxed)
-                    }
-                    other => other?,
-                }
-                if length == 0 {
-                    return Ok(());
-                }
-            }
-        })
-    })
-}
-
 /// Echoes to the only client that it accepts, and ends.
 fn once(addr: &str) -> io::Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", addr.parse::<u16>().map_err(io::Error::other)?))?;
@@ -264,23 +203,6 @@ fn late(mut stream: TcpStream) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Answers one client at a time with much, and the others with an error.
-fn shedding(addr: &str) -> io::Result<()> {
-    let place = Arc::new(Mutex::new(()));
-    listen(addr, |mut stream| {
-        let place = Arc::clone(&place);
-        thread::spawn(move || -> io::Result<()> {
-            stream.read_exact(&mut [0])?;
-            let Ok(_place) = place.try_lock() else {
-                return stream.write_all(b"HTTP/1.1 503 Service Unavailable\r\n\r\n");
-            };
-            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
-            // As much as one that reads gets in the calm, and more than the queues for one that does not.
-            (0..256).try_for_each(|_| stream.write_all(&[b'y'; 65536]))
-        })
-    })
 }
 
 /// Echoes, and fills a cache of half a GiB meanwhile.
