@@ -12,14 +12,21 @@ use serde_json::{Value, json};
 use crate::browser::Browser;
 use crate::classroom::{Class, row};
 
-/// The page of a teacher, once it has the switch.
-fn teacher(class: &Class) -> Option<Browser> {
-    let browser = Browser::start()?;
+#[test]
+fn each_control_takes_effect_and_is_seen() {
+    // One browser for all: it takes longer to start than they do, and there is one at a time.
+    let Some(browser) = Browser::start() else { return };
+    a_setting_takes_effect_or_is_refused_with_a_reason(&browser);
+    a_button_resets_its_row(&browser);
+    all_controls_are_seen_whatever_the_policy(&browser);
+}
+
+/// Opens the page of a teacher, and waits until it has the switch.
+fn open(browser: &Browser, class: &Class) {
     browser.open(&class.teacher_url());
     eventually("the switch", || {
         browser.run("return document.querySelectorAll('#policies button').length") == 5
     });
-    Some(browser)
 }
 
 /// Types a value in the dialog of settings, and sets it.
@@ -38,10 +45,9 @@ fn says(browser: &Browser, text: &str) {
     assert!(said.is_string());
 }
 
-#[test]
-fn a_setting_takes_effect_or_is_refused_with_a_reason() {
+fn a_setting_takes_effect_or_is_refused_with_a_reason(browser: &Browser) {
     let class = Class::start(&["--backpressure", "bounded"]);
-    let Some(browser) = teacher(&class) else { return };
+    open(browser, &class);
     browser.press('s');
     let settings =
         [("queue_limit", json!(4 << 20)), ("write_timeout", json!(2.5)), ("memory_limit", json!(32 << 20))];
@@ -50,8 +56,8 @@ fn a_setting_takes_effect_or_is_refused_with_a_reason() {
         ("s-timeout", "2.5", "Write timeout: 2.5 s."),
         ("s-memory", "32 MiB", "Memory limit: 32 MiB."),
     ]) {
-        set(&browser, form, typed);
-        says(&browser, said);
+        set(browser, form, typed);
+        says(browser, said);
         class.state(setting, |state| state[setting] == *value);
     }
 
@@ -63,8 +69,8 @@ fn a_setting_takes_effect_or_is_refused_with_a_reason() {
         ("s-memory", "0", "the memory limit must be at least 1 MiB"),
         ("s-memory", "3 MiB", "the memory limit must not be less than the limit of the queue, 4 MiB"),
     ] {
-        set(&browser, form, typed);
-        says(&browser, why);
+        set(browser, form, typed);
+        says(browser, why);
     }
 
     let now = class.state("a moment", |_| true)["t"].as_f64().unwrap();
@@ -77,11 +83,10 @@ fn a_setting_takes_effect_or_is_refused_with_a_reason() {
     class.state("the dialog is closed, and a key switches", |state| state["policy"] == "await");
 }
 
-#[test]
-fn a_button_resets_its_row() {
+fn a_button_resets_its_row(browser: &Browser) {
     let class = Class::start(&[]);
     let (mut ada, mut bob) = (class.join("ada"), class.join("bob"));
-    let Some(browser) = teacher(&class) else { return };
+    open(browser, &class);
     let state = class.state("two", |state| row(state, "ada").is_some() && row(state, "bob").is_some());
     let id = &row(&state, "bob").unwrap()["id"];
     let names = "return [...document.querySelectorAll('#rows tbody .who')].map(node => node.textContent)";
@@ -100,11 +105,10 @@ fn a_button_resets_its_row() {
     ada.read_exact(&mut [0; 6]).unwrap();
 }
 
-#[test]
-fn all_controls_are_seen_whatever_the_policy() {
+fn all_controls_are_seen_whatever_the_policy(browser: &Browser) {
     let class = Class::start(&["--write-timeout", "1h"]);
     let _students: Vec<_> = (0..30).map(|nth| class.join(&format!("student {nth}"))).collect();
-    let Some(browser) = teacher(&class) else { return };
+    open(browser, &class);
     for (width, height) in [(1280, 720), (1920, 1080)] {
         browser.resize(width, height);
         for (key, policy) in ('1'..).zip(["off", "await", "bounded", "drop", "disconnect"]) {

@@ -20,8 +20,15 @@ use crate::classroom::Class;
 const HOSTILE: [&str; 2] = ["<img src=x onerror=document.title=1>", "\u{1b}[2J\u{202e}live"];
 
 #[test]
-fn thirty_students_see_whose_bytes_pile_up() {
+fn a_class_is_shown_votes_and_is_switched() {
+    // One browser for all: it takes longer to start than they do, and there is one at a time.
     let Some(browser) = Browser::start() else { return };
+    thirty_students_see_whose_bytes_pile_up(&browser);
+    a_thousand_connections_fit_the_page(&browser);
+    a_viewer_votes_and_a_teacher_switches(&browser);
+}
+
+fn thirty_students_see_whose_bytes_pile_up(browser: &Browser) {
     let class = Class::start(&["--backpressure", "off"]);
     browser.open(&class.teacher_url());
     let address = class.server.clone().unwrap();
@@ -36,7 +43,7 @@ fn thirty_students_see_whose_bytes_pile_up() {
         send(student, FIRST);
     }
 
-    let (shown, state) = moment(&class, &browser, "3 do not read", |shown| {
+    let (shown, state) = moment(&class, browser, "3 do not read", |shown| {
         shown["stalled"] == "3 of 30" && rows(shown)[..3].iter().all(does_not_read)
     });
     assert_eq!(shown["sentence"], state["sentence"]);
@@ -52,13 +59,13 @@ fn thirty_students_see_whose_bytes_pile_up() {
     }
     assert_eq!(browser.run("return document.images.length"), 0);
     // Nothing moves, so that the chart, the events and the kernel agree on the server's memory.
-    let (shown, state) = moment(&class, &browser, "the kernel's figure", |shown| {
+    let (shown, state) = moment(&class, browser, "the kernel's figure", |shown| {
         shown["memory"].as_u64().is_some_and(|memory| memory.abs_diff(anonymous(&class)) < 1 << 20)
     });
     assert_eq!(shown["label"], format!("server{}", Bytes(state["memory"].as_u64().unwrap())));
 
     browser.press('2');
-    let (_, state) = moment(&class, &browser, "await", |shown| shown["policy"] == "await");
+    let (_, state) = moment(&class, browser, "await", |shown| shown["policy"] == "await");
     assert_eq!(state["policy"], "await");
     let before = state["buffered"].as_u64().unwrap();
     let senders: Vec<_> = stalled
@@ -66,7 +73,7 @@ fn thirty_students_see_whose_bytes_pile_up() {
         .map(|student| student.try_clone().unwrap())
         .map(|student| thread::spawn(move || send(&student, SECOND)))
         .collect();
-    let (shown, state) = moment(&class, &browser, "the server makes the three wait", |shown| {
+    let (shown, state) = moment(&class, browser, "the server makes the three wait", |shown| {
         rows(shown)[..3].iter().all(|row| row["waits"] == true)
     });
     let buffered = state["buffered"].as_u64().unwrap();
@@ -77,13 +84,13 @@ fn thirty_students_see_whose_bytes_pile_up() {
     browser.press('1');
     senders.into_iter().for_each(|sender| sender.join().unwrap());
     let grown = before + 3 * (SECOND - KERNEL);
-    let (shown, state) = moment(&class, &browser, "its memory grows again", |shown| {
+    let (shown, state) = moment(&class, browser, "its memory grows again", |shown| {
         shown["buffered"].as_u64().is_some_and(|buffered| buffered >= grown)
     });
     assert_eq!((&shown["policy"], &shown["inside"]), (&json!("off"), &bytes(&state["buffered"])));
 
     browser.reload();
-    let (shown, _) = moment(&class, &browser, "the history", |shown| shown["buttons"] == 5);
+    let (shown, _) = moment(&class, browser, "the history", |shown| shown["buttons"] == 5);
     assert!(shown["first"].as_f64().unwrap() < 5.0 && shown["points"].as_u64().unwrap() > 5, "{shown:#}");
     assert!(!shown["url"].as_str().unwrap().contains('#'), "the token is not in the address bar: {shown:#}");
 
@@ -92,12 +99,10 @@ fn thirty_students_see_whose_bytes_pile_up() {
     class.state("time passes", |state| state["t"].as_f64().unwrap() > slept);
     students.truncate(7);
     browser.suspend(false);
-    moment(&class, &browser, "it catches up", |shown| shown["stalled"] == "3 of 10");
+    moment(&class, browser, "it catches up", |shown| shown["stalled"] == "3 of 10");
 }
 
-#[test]
-fn a_thousand_connections_fit_the_page() {
-    let Some(browser) = Browser::start() else { return };
+fn a_thousand_connections_fit_the_page(browser: &Browser) {
     raise_descriptor_limit().unwrap();
     let class = Class::start(&["--backpressure", "off"]);
     let mut students: Vec<TcpStream> = (0..997).map(|nth| class.join(&format!("student {nth}"))).collect();
@@ -105,7 +110,7 @@ fn a_thousand_connections_fit_the_page() {
     stalled.iter().for_each(|student| send(student, FIRST));
     browser.open(&class.url());
 
-    let (shown, state) = moment(&class, &browser, "3 do not read", |shown| {
+    let (shown, state) = moment(&class, browser, "3 do not read", |shown| {
         shown["stalled"] == "3 of 1000" && rows(shown)[..3].iter().all(does_not_read)
     });
     assert_eq!((rows(&shown).len(), &shown["scrolls"]), (rows(&state).len(), &json!(false)), "{shown:#}");
@@ -114,17 +119,15 @@ fn a_thousand_connections_fit_the_page() {
     assert!((1000 - rows(&state).len()..1000).contains(&hidden), "{more}");
 
     students.clear();
-    moment(&class, &browser, "3 are left", |shown| shown["stalled"] == "3 of 3" && shown["more"] == "");
+    moment(&class, browser, "3 are left", |shown| shown["stalled"] == "3 of 3" && shown["more"] == "");
 }
 
-#[test]
-fn a_viewer_votes_and_a_teacher_switches() {
-    let Some(browser) = Browser::start() else { return };
+fn a_viewer_votes_and_a_teacher_switches(browser: &Browser) {
     let mut class = Class::start(&["--backpressure", "off"]);
     let _never_reads = class.view();
     let viewer = browser.tab();
     browser.open(&class.url());
-    let (shown, _) = moment(&class, &browser, "a moment", |_| true);
+    let (shown, _) = moment(&class, browser, "a moment", |_| true);
     assert_eq!(
         (&shown["policy"], &shown["buttons"], &shown["controls"]),
         (&json!("off"), &json!(0), &json!(0))
@@ -132,52 +135,50 @@ fn a_viewer_votes_and_a_teacher_switches() {
     browser.press('2');
     let teacher = browser.new_tab();
     browser.open(&class.teacher_url());
-    moment(&class, &browser, "the switch", |shown| shown["buttons"] == 5);
+    moment(&class, browser, "the switch", |shown| shown["buttons"] == 5);
     browser.press('4');
-    let (_, state) = moment(&class, &browser, "drop", |shown| shown["policy"] == "drop");
+    let (_, state) = moment(&class, browser, "drop", |shown| shown["policy"] == "drop");
     let marks: Vec<&Value> = state["marks"].as_array().unwrap().iter().map(|mark| &mark["label"]).collect();
     assert!(marks.len() == 2 && marks[0] == "off", "the viewer has switched nothing: {marks:?}");
 
     let second = browser.new_tab();
     browser.open(&class.teacher_url());
-    moment(&class, &browser, "the switch of another teacher", |shown| shown["buttons"] == 5);
+    moment(&class, browser, "the switch of another teacher", |shown| shown["buttons"] == 5);
     browser.click("#policies li:nth-child(2) button");
-    moment(&class, &browser, "await", |shown| shown["policy"] == "await");
+    moment(&class, browser, "await", |shown| shown["policy"] == "await");
     browser.go_to(&teacher);
-    moment(&class, &browser, "what the other teacher has switched", |shown| shown["policy"] == "await");
+    moment(&class, browser, "what the other teacher has switched", |shown| shown["policy"] == "await");
 
     browser.press('q');
     browser.fill("#a-lesson", "typed below");
     browser.fill("#a-text", "How many?");
     browser.fill("#a-choices", "none\n<b>all</b>");
     browser.click("#a-form button");
-    moment(&class, &browser, "the question", |shown| shown["question"] == "How many?");
+    moment(&class, browser, "the question", |shown| shown["question"] == "How many?");
     browser.go_to(&viewer);
     let (shown, _) =
-        moment(&class, &browser, "the choices", |shown| shown["choices"].as_array().unwrap().len() == 2);
+        moment(&class, browser, "the choices", |shown| shown["choices"].as_array().unwrap().len() == 2);
     assert_eq!(shown["choices"], json!(["Anone", "B<b>all</b>"]));
     browser.click("#choices li:nth-child(2) button");
     let voted = json!(["Anone", "B<b>all</b>your vote"]);
-    moment(&class, &browser, "the vote", |shown| {
-        shown["choices"] == voted && shown["votes"] == json!([0, 1])
-    });
+    moment(&class, browser, "the vote", |shown| shown["choices"] == voted && shown["votes"] == json!([0, 1]));
     browser.reload();
     let kept = |shown: &Value| shown["choices"] == voted && shown["votes"] == json!([0, 1]);
-    moment(&class, &browser, "the vote, after a reload", kept);
+    moment(&class, browser, "the vote, after a reload", kept);
     browser.click("#choices li:nth-child(1) button");
-    moment(&class, &browser, "another vote", |shown| shown["votes"] == json!([1, 0]));
+    moment(&class, browser, "another vote", |shown| shown["votes"] == json!([1, 0]));
     browser.go_to(&teacher);
-    let (shown, _) = moment(&class, &browser, "the turnout", |shown| shown["turnout"] == "1 vote");
+    let (shown, _) = moment(&class, browser, "the turnout", |shown| shown["turnout"] == "1 vote");
     assert_eq!(shown["choices"], json!(["Anone", "B<b>all</b>"]), "no counts while others vote");
     browser.press('v');
     let counted = json!(["Anone1", "B<b>all</b>0"]);
-    moment(&class, &browser, "the counts", |shown| shown["choices"] == counted);
+    moment(&class, browser, "the counts", |shown| shown["choices"] == counted);
     browser.press('r');
     browser.fill("#w-choice", "B");
     browser.fill("#w-measured", "30 of 30");
     browser.click("#w-form button");
     browser.go_to(&viewer);
-    moment(&class, &browser, "the answer", |shown| {
+    moment(&class, browser, "the answer", |shown| {
         shown["answer"] == "B<b>all</b>0" && shown["measured"] == "30 of 30"
     });
 
