@@ -68,7 +68,7 @@ impl StimulusStream {
     pub(super) fn tears_a_message(&self, at: u64, lost: u64) -> bool {
         // Between two messages, the first stamp of the later one differs.
         let first_stamp = self.cells.first().map_or(0, |(start, _)| start + STAMP.end) as u64;
-        self.message.is_some_and(|length| lost % length != 0 || at % length >= first_stamp)
+        self.message.is_some_and(|length| !lost.is_multiple_of(length) || at % length >= first_stamp)
     }
 
     /// The mark of its cells, if it has any.
