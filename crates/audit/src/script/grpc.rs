@@ -20,7 +20,11 @@ pub struct Grpc {
 }
 
 impl Grpc {
-    pub(super) fn check(&self) -> Result<(), ScriptError> {
+    /// Checks the name of the method.
+    ///
+    /// # Errors
+    /// [`ScriptError::InvalidField`].
+    pub fn check(&self) -> Result<(), ScriptError> {
         let parts: Vec<&str> = self.path.split('/').collect();
         let is_method =
             matches!(parts[..], ["", service, method] if !service.is_empty() && !method.is_empty());

@@ -198,6 +198,11 @@ impl Chosen {
                     .hint("give its path as unix:PATH, or unix: for a path of a command"));
             }
         }
+        if let Source::Call(call) = &self.source {
+            let invalid =
+                |_| Failure::usage(format_args!("method {}: expected /package.Service/Method", call.path));
+            call.check().map_err(invalid)?;
+        }
         let script = self.script("localhost");
         if script.transport.is_none() && !script.alpn.is_empty() {
             return Err(Failure::usage("the field 'alpn' of the script has no effect without TLS")

@@ -22,14 +22,17 @@ pub(super) fn failure(error: Error) -> Failure {
     hint.into_iter().fold(Failure::new(exit, error), Failure::hint)
 }
 
+/// The remedy where nothing listens.
+pub(super) fn start_hint() -> String {
+    format!("start the server to audit, or let the audit start it: {} audit -- CMD", called())
+}
+
 /// The remedy for the most frequent mistakes.
 fn hint(error: &Error) -> Option<String> {
     let echoctl = called();
     Some(match error {
         Error::Client(failure) => client::failure(failure).1.to_owned(),
-        Error::Connect { source, .. } if source.kind() == ErrorKind::ConnectionRefused => {
-            format!("start the server, or let the audit start it: {echoctl} audit -- CMD")
-        }
+        Error::Connect { source, .. } if source.kind() == ErrorKind::ConnectionRefused => start_hint(),
         Error::Spawn(SpawnError::Start { source, .. }) if source.kind() == ErrorKind::NotFound => {
             "the words after -- are the command that starts the server; its program must be here or in PATH"
                 .to_owned()

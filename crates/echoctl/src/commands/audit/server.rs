@@ -9,11 +9,11 @@ use echoctl_trial::spawn::{Launch, ListenAt, Target};
 
 use super::args::Args;
 use super::destination::Destination;
-use super::failure::failure;
+use super::failure::{self, failure};
 use super::start::Start;
 use crate::cli::called;
 use crate::commands::supervise;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::output;
 
 /// A server that listens and may be attacked.
@@ -38,13 +38,13 @@ impl Server {
     fn find(args: &Args, at: &Destination) -> Result<Server, Failure> {
         let addr = match (at, at.addr(Start::Running)) {
             (Destination::Unix(addr), _) => {
-                args.consent.check_unix(addr)?;
+                args.consent.check_unix(addr).map_err(start_hint)?;
                 addr.clone()
             }
             (_, given) => {
                 let given = given.context("there is no address")?;
                 let found = args.consent.find(&given).map_err(|failure| command_hint(failure, &given))?;
-                found.first_listening()?.into()
+                found.first_listening().map_err(start_hint)?.into()
             }
         };
         // Watching a process takes a few file descriptors. If the limit cannot be raised, it stays as it is.
@@ -127,6 +127,14 @@ fn command_hint(failure: Failure, addr: &str) -> Failure {
         failure.hint(format_args!("to start a server: {} audit -- {addr}", called()))
     } else {
         failure
+    }
+}
+
+/// Says that the server may be started by the audit, if nothing listens.
+fn start_hint(failure: Failure) -> Failure {
+    match failure.exit() {
+        Exit::Unreachable => failure.hint(failure::start_hint()),
+        _ => failure,
     }
 }
 
