@@ -88,10 +88,11 @@ fn switch_until(is_done: &AtomicBool, control: &Control, loss: Loss, mut random:
     }
 }
 
-/// Some other threads run meanwhile, or none.
+/// Some other threads run meanwhile, or none. Each yield would last until all other processes of a busy machine have had a turn.
 fn wait_a_little(random: &mut StdRng) {
-    for _ in 0..random.random_range(0..50) {
-        thread::yield_now();
+    match random.random_range(0..50) {
+        0..25 => {}
+        micros => thread::sleep(Duration::from_micros(micros)),
     }
 }
 
@@ -131,8 +132,8 @@ fn behave(mut peer: TcpStream, framing: Framing, loss: Loss, mut random: StdRng,
     let is_slow = random.random_bool(0.5);
     if random.random_bool(0.3) {
         // It reads nothing before everything is sent, or nothing more is accepted.
-        while !sender.is_finished() && random.random_bool(0.999) {
-            thread::yield_now();
+        while !sender.is_finished() && random.random_bool(0.99) {
+            thread::sleep(Duration::from_micros(50));
         }
     }
     let end = loop {
