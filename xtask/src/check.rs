@@ -111,6 +111,7 @@ const THREADS: &str = "RUST_TEST_THREADS";
 
 /// The tests that take longest wait: for a stall that has to last, for a server that has to end. Those of audits compute for 78 s of the 245 s
 /// that they take with one per core.
+/// With three per core on a machine that has something else to do, audits fail, rightly: they measure that it is too busy.
 const TESTS_PER_CORE: usize = 2;
 
 /// rustdoc, and the book of `docs/`; that its links lead somewhere is a rule of tidy.
