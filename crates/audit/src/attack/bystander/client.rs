@@ -119,11 +119,6 @@ impl HealthyClient {
         self.heard.as_ref().is_some_and(|heard| heard.unasked > 0)
     }
 
-    /// Whether nothing has come for [`QUIET`].
-    pub(super) fn is_quiet(&self, now: Instant) -> bool {
-        self.attempt.as_ref().is_none_or(|attempt| attempt.is_quiet(now))
-    }
-
     /// Bytes that came on its connection.
     pub(super) fn received(&self) -> u64 {
         self.attempt.as_ref().map_or(0, |attempt| attempt.connection.received())
