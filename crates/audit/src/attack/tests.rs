@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use echoctl_observe::SamplingInterval;
 use echoctl_record::{
-    Bystanders, Disconnect, DisconnectKind, Evidence, Sample, Service, StopReason, Verdict,
+    Bystanders, Disconnect, DisconnectKind, Drain, Evidence, Sample, Service, StopReason, Verdict,
 };
 use serde::Deserialize;
 
@@ -27,6 +27,8 @@ struct Replay<'a> {
     /// Bytes of the recorded drain that were read.
     drained: u64,
     drain_began: Duration,
+    /// Whether it has been drained since the visible point.
+    is_drained: bool,
     pauses: Vec<bool>,
     most_left: u64,
     /// When bystanders were asked to ask, and what the slow reader had drained and whether it had gone by then.
@@ -51,6 +53,7 @@ impl<'a> Replay<'a> {
             at: 0,
             drained: 0,
             drain_began: zero,
+            is_drained: false,
             pauses: Vec::new(),
             most_left: 0,
             asked: Vec::new(),
@@ -104,7 +107,7 @@ impl Scene for Replay<'_> {
         assert!(self.at < self.recorded.points.len(), "the attack went on when the recorded one had ended");
         let point = self.recorded.points[self.at];
         self.clock = Duration::from_secs_f64(point.sample.t);
-        self.drain_began = self.clock;
+        (self.drain_began, self.is_drained) = (self.clock, false);
         self.most_left = self.most_left.max(left);
         if point.blocked { Progress::Blocked } else { Progress::Sent }
     }
@@ -118,7 +121,7 @@ impl Scene for Replay<'_> {
         self.clock += Duration::from_millis(10);
         let t = (self.clock - self.drain_began).as_secs_f64();
         let share = if recorded.seconds > 0.0 { (t / recorded.seconds).min(1.0) } else { 1.0 };
-        let due = (recorded.bytes as f64 * share) as u64;
+        let due = drained_by(recorded, t);
         // A recorded drain is the sum of all: a second one finds nothing more.
         let new = due.saturating_sub(self.drained) as usize;
         self.drained = due.max(self.drained);
@@ -139,8 +142,14 @@ impl Scene for Replay<'_> {
     fn wait(&mut self, _: Until, _: Duration) {}
 
     fn observe(&mut self, _: bool) -> Observed {
+        let mut point = self.recorded.points[self.at];
+        if let Some(drain) = self.recorded.drain.as_ref().filter(|_| self.is_drained) {
+            let sample = &mut point.sample;
+            sample.server_read = drain.server_read.or(sample.server_read);
+            sample.server_written = drain.server_written.or(sample.server_written);
+        }
         Observed {
-            point: self.recorded.points[self.at],
+            point,
             is_relay: self.recorded.is_relay,
             hidden_upstream: self.recorded.hidden_upstream,
             responses: self.recorded.responses,
@@ -183,7 +192,9 @@ impl Scene for Replay<'_> {
         evidence.is_suspended = self.recorded.is_suspended;
     }
 
-    fn begin_drain(&mut self, _: &mut Draining) {}
+    fn begin_drain(&mut self, _: &mut Draining) {
+        self.is_drained = true;
+    }
 
     fn end_drain(&mut self, _: &Draining, _: &mut Evidence) {}
 
@@ -202,6 +213,16 @@ impl Scene for Replay<'_> {
         evidence.out_of_memory.clone_from(&self.recorded.out_of_memory);
         Ok(())
     }
+}
+
+/// Bytes that a recorded drain had read after `t` seconds: as at the point of its curve before, and evenly between two points.
+fn drained_by(drain: &Drain, t: f64) -> u64 {
+    let ends = [(0.0, 0), (drain.seconds, drain.bytes)];
+    let curve = if drain.curve.len() > 1 { &drain.curve[..] } else { &ends[..] };
+    let next = curve.partition_point(|(at, _)| *at <= t);
+    let Some(&(to, after)) = curve.get(next) else { return drain.bytes };
+    let (from, before) = next.checked_sub(1).map_or((0.0, 0), |index| curve[index]);
+    before + ((after - before) as f64 * (t - from) / (to - from)) as u64
 }
 
 #[derive(Deserialize)]

@@ -71,7 +71,7 @@ pub fn figures(evidence: &Evidence) -> Figures {
         stalled_seconds: signals.stalled,
         moved_while_stalled: signals.moved_while_stalled(),
         attack_seconds: signals.t,
-        lost: lost(evidence),
+        lost: lost(&signals),
     }
 }
 
@@ -87,16 +87,13 @@ pub fn expected_echo(evidence: &Evidence) -> Option<u64> {
 }
 
 /// Bytes that an echo server has read and did not send back, if its replies were drained until nothing more came.
-fn lost(evidence: &Evidence) -> Option<u64> {
-    let drain = evidence.drain.as_ref().filter(|_| evidence.disconnect.is_none())?;
+fn lost(signals: &Signals<'_>) -> Option<u64> {
+    let drain = signals.evidence.drain.as_ref().filter(|_| signals.disconnect().is_none())?;
     if matches!(drain.stopped, StopReason::Closed | StopReason::Enough) {
         return None;
     }
-    let before_any_drain = evidence.points.iter().take_while(|point| !point.after_drain).last()?;
-    let returned = before_any_drain.sample.consumed.saturating_add(drain.bytes);
-    let missing = expected_echo(evidence)?.saturating_sub(returned);
+    let missing = expected_echo(signals.evidence)?.saturating_sub(signals.taken());
     // What it has not read may still be echoed.
-    let sent = evidence.points.last()?.sample.produced;
-    let unread = drain.server_read.map_or(0, |read| sent.saturating_sub(read));
+    let unread = drain.server_read.map_or(0, |read| signals.last.sample.produced.saturating_sub(read));
     Some(missing.saturating_sub(unread))
 }
