@@ -110,9 +110,9 @@ pub struct Evidence {
 /// How the server's memory and disk grew without a slow reader.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Background {
-    /// Before there was one.
+    /// Before the audit connected.
     pub before: Growth,
-    /// When it had gone.
+    /// When the slow reader had gone.
     pub after: Growth,
 }
 

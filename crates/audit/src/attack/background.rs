@@ -1,8 +1,9 @@
-//! What the server does by itself: how its memory and disk grow before there is a slow reader, and when that has gone.
+//! What the server does by itself: how its memory and disk grow before the audit has clients, and when the slow reader has gone.
 //!
-//! A server that fills a cache, compiles its code or keeps a journal grows beside any attack. What grows as fast without a slow reader is
-//! not its queue.
+//! A server that fills a cache, compiles its code or keeps a journal grows beside any attack. What grows as fast without a client is
+//! not its queue. What begins with a client and goes on after it is work that the client left behind.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use echoctl_observe::{Process, ProcessTree};
@@ -25,21 +26,20 @@ struct Usage {
 }
 
 impl Background {
-    /// Watches these processes and those that they start, from now on.
+    /// Watches these processes, and those that they start, for a moment in which they have no client of the audit.
     pub(super) fn of(roots: &[u32]) -> Background {
         let roots = roots.iter().copied().filter(|pid| Process::open(*pid).is_ok());
         let mut background = Background { tree: ProcessTree::new(roots).ok(), ..Background::default() };
         background.began = background.usage();
+        if background.began.is_some() {
+            thread::sleep(BEFORE);
+            background.before = background.growth();
+            background.began = None;
+        }
         background
     }
 
-    /// Ends the time before there is a slow reader.
-    pub(super) fn end_calm(&mut self) {
-        self.before = self.growth();
-        self.began = None;
-    }
-
-    /// Watches the time after it. Returns whether that has lasted for long enough.
+    /// Watches the time after the slow reader. Returns whether that has lasted for long enough.
     pub(super) fn watch_aftermath(&mut self) -> bool {
         if self.began.is_none() {
             self.began = self.usage();
@@ -70,6 +70,9 @@ impl Background {
         })
     }
 }
+
+/// How long the server is watched before it has a client: each audit takes as much longer, and work that matters shows in less.
+const BEFORE: Duration = Duration::from_millis(200);
 
 /// How long the server is watched when the slow reader has gone.
 const AFTERMATH: Duration = Duration::from_millis(1500);

@@ -202,9 +202,8 @@ impl AuditConfig {
             Connector::new(self.destination(&script)?, self.permitted, Instant::now() + PREPARING, stop);
         clients::prepare(&script, &mut connector)?;
         let warm_at = if self.is_fresh { began + WARMING_UP } else { began };
-        let mut background = Background::of(&roots);
+        let background = Background::of(&roots);
         let calm = Calm::observe(&script, &mut connector, warm_at)?;
-        background.end_calm();
         match calm.echo {
             EchoAssumption::Proven => script.echo = true,
             EchoAssumption::Refuted => script.echo = false,

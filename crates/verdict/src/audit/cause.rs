@@ -36,9 +36,9 @@ pub enum Cause {
     GrewToASmallCap,
     /// It stopped for another reason than the slow reader, and had buffered much of its input by then.
     RetainedUntilItStopped,
-    /// Its memory grows as fast without a slow reader.
+    /// Its memory grows as fast without a client.
     GrowsAnyway,
-    /// It writes as much to disk without a slow reader.
+    /// It writes as much to disk without a client.
     WritesAnyway,
     /// It was suspended.
     Suspended,

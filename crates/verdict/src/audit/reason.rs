@@ -94,13 +94,13 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
             )
         }
         Cause::GrowsAnyway => format!(
-            "{memory} in {}, but it grew about as fast before there was a slow reader, and when that had gone: other work of the server \
-             hides what it buffers",
+            "{memory} in {}, but it grew about as fast before the audit connected, and when the slow reader had gone: other work of the \
+             server hides what it buffers",
             Seconds(s.t)
         ),
         Cause::WritesAnyway => format!(
-            "the server wrote {} to disk in {}, but about as fast before there was a slow reader, and when that had gone: other work of \
-             the server hides what it spills",
+            "the server wrote {} to disk in {}, but about as fast before the audit connected, and when the slow reader had gone: other \
+             work of the server hides what it spills",
             Bytes(s.disk_written().unwrap_or(0)),
             Seconds(s.t)
         ),

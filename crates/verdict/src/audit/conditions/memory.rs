@@ -59,7 +59,7 @@ impl Signals<'_> {
         !self.evidence.is_relay && self.all_memory().is_some_and(is_more)
     }
 
-    /// Whether memory grew hardly faster than it does without a slow reader, before there was one and when it had gone.
+    /// Whether memory grew hardly faster than it does by itself: before the audit connected, and when the slow reader had gone.
     pub(in crate::audit) fn grows_anyway(&self) -> bool {
         self.goes_on_without(self.growth().unwrap_or(0), |growth| growth.memory)
     }
