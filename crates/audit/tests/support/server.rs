@@ -37,6 +37,7 @@ fn main() {
         ["once", addr] => once(addr),
         ["hasty", addr] => listen(addr, |stream| thread::spawn(|| hasty(stream))),
         ["fragile", addr] => listen(addr, |stream| thread::spawn(|| fragile(stream))),
+        ["stuck", addr] => listen(addr, |stream| thread::spawn(|| stuck(stream))),
         ["strict", addr] => listen(addr, |stream| thread::spawn(|| strict(stream))),
         ["library", addr] => listen(addr, |stream| thread::spawn(|| library(stream))),
         ["large", addr] => listen(addr, |stream| thread::spawn(|| answer_at_length(stream))),
@@ -166,6 +167,23 @@ fn fragile(mut stream: TcpStream) -> io::Result<()> {
             if longest > Duration::from_secs(1) {
                 exit(3);
             }
+            return Ok(());
+        }
+    }
+}
+
+/// Echoes, and reads no more once it has waited, as one with edge-triggered polling that missed an event: it has written all that it read,
+/// and input waits for it for ever.
+fn stuck(mut stream: TcpStream) -> io::Result<()> {
+    let mut buffer = [0; 65536];
+    loop {
+        let length = stream.read(&mut buffer)?;
+        let began = Instant::now();
+        stream.write_all(&buffer[..length])?;
+        while began.elapsed() > Duration::from_secs(1) {
+            thread::park();
+        }
+        if length == 0 {
             return Ok(());
         }
     }
