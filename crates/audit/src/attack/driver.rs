@@ -359,7 +359,7 @@ const MORE_WHILE_READING: u64 = 256 << 20;
 
 /// Time for which the exit of the server counts as a consequence of the slow readers' leaving: more than a thread waits for a busy
 /// processor.
-const AFTERMATH: Duration = Duration::from_millis(300);
+const AFTERMATH: Duration = Duration::from_millis(200);
 
 /// Time between two looks at the server while bystanders wait.
 const LOOK: Duration = Duration::from_millis(50);
