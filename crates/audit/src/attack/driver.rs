@@ -225,7 +225,7 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
             let is_answered = self.scene.are_answered()?;
             let is_watched = moment == Moment::During
                 || self.evidence.disconnect.is_some()
-                || self.scene.now() - began >= AFTERMATH;
+                || self.scene.now() - began >= EXITING;
             if is_answered && is_watched {
                 return Ok(());
             }
@@ -359,7 +359,7 @@ const MORE_WHILE_READING: u64 = 256 << 20;
 
 /// Time for which the exit of the server counts as a consequence of the slow readers' leaving: more than a thread waits for a busy
 /// processor.
-const AFTERMATH: Duration = Duration::from_millis(200);
+const EXITING: Duration = Duration::from_millis(200);
 
 /// Time between two looks at the server while bystanders wait.
 const LOOK: Duration = Duration::from_millis(50);
